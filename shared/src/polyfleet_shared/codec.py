@@ -1,0 +1,401 @@
+"""The one strict codec between frozen dataclasses and JSON.
+
+Strict means: `"7"` is no int, `true` is no int, `7.0` is no int, a number that does not fit 64 bits is
+refused, so are NUL and lone surrogates in text (no database takes them). Every problem in a document is
+found in one go, and each names its path (`spec.containers[0].image`).
+
+Names are snake_case in Python and camelCase in JSON; `None` is left out. The supported types are those of
+the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, Platform, `X | None`,
+`tuple[X, ...]`, `Mapping[str, X]` and dataclasses of these.
+"""
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeAlias, TypeVar
+
+from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.platforms import Platform
+
+T = TypeVar("T")
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+_Decode: TypeAlias = Callable[[object], typing.Any]
+_Encode: TypeAlias = Callable[[typing.Any], JsonValue]
+
+_INT64: Final = 2**63
+_SHOWN: Final = 60
+
+
+class UnknownFields(StrEnum):
+    """What an unknown field means: a typing error downward, a newer sender upward (design: compatibility)."""
+
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a document. `path` is empty for the document itself."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class DecodeError(PolyfleetError, ValueError):
+    """A document that cannot be read, with everything that is wrong in it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+    def under(self, prefix: str) -> "DecodeError":
+        """The same problems, seen from the document around this one."""
+        return DecodeError(
+            tuple(
+                Problem(path=_join(prefix, problem.path), message=problem.message)
+                for problem in self.problems
+            )
+        )
+
+
+def parse_json(data: bytes, *, limit: int) -> JsonValue:
+    """Read JSON text (RFC 8259) of at most limit bytes; NaN and Infinity are refused.
+
+    Raises:
+        DecodeError: too large, no UTF-8, no JSON, or nested beyond reason.
+    """
+    if len(data) > limit:
+        raise _refused(f"{len(data)} bytes are more than the {limit} allowed")
+    try:
+        document: JsonValue = json.loads(data, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise _refused(f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise _refused("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise _refused(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+    except ValueError as error:  # a number with thousands of digits
+        raise _refused(f"not JSON: {error}") from None
+    return document
+
+
+def dump_json(document: JsonValue) -> bytes:
+    """Compact JSON with sorted keys: equal documents give equal bytes, so they can be hashed."""
+    return json.dumps(
+        document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+    ).encode()
+
+
+def decode(kind: type[T], document: object, *, unknown: UnknownFields = UnknownFields.REFUSE) -> T:
+    """Build a value of the dataclass `kind` from parsed JSON.
+
+    Raises:
+        DecodeError: with every problem and its path.
+    """
+    value: T = _decoder(kind, unknown)(document)
+    return value
+
+
+def encode(value: object) -> dict[str, JsonValue]:
+    """The JSON object for a dataclass value; `decode` gives the value back."""
+    document = _encoder(type(value))(value)
+    if not isinstance(document, dict):
+        raise TypeError(f"{type(value).__name__} is no dataclass")
+    return document
+
+
+def json_name(name: str) -> str:
+    """`ready_seconds` as JSON has it: `readySeconds`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _join(prefix: str, path: str) -> str:
+    return prefix + path if not prefix or not path or path.startswith("[") else f"{prefix}.{path}"
+
+
+def _refused(message: str) -> DecodeError:
+    return DecodeError((Problem(path="", message=message),))
+
+
+def _refuse_constant(name: str) -> typing.NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _expected(what: str, got: object) -> DecodeError:
+    return _refused(f"expected {what}, got {_describe(got)}")
+
+
+def _describe(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"the boolean {str(value).lower()}"
+        case str():
+            shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
+            return f"the text {json.dumps(shown)}"
+        case int() | float():
+            return f"the number {str(value)[:_SHOWN]}"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+# -- decoding
+
+
+def _decode_text(document: object) -> str:
+    if type(document) is not str:
+        raise _expected("a text", document)
+    if "\0" in document:
+        raise _refused("a text must not hold the character NUL")
+    if not document.isascii():
+        try:
+            document.encode()
+        except UnicodeEncodeError:
+            raise _refused("a text must not hold half a surrogate pair") from None
+    return document
+
+
+def _decode_int(document: object) -> int:
+    if type(document) is not int:
+        raise _expected("a whole number", document)
+    if not -_INT64 <= document < _INT64:
+        raise _refused("the number does not fit 64 bits")
+    return document
+
+
+def _decode_float(document: object) -> float:
+    if type(document) is float:
+        return document
+    if type(document) is int and -_INT64 <= document < _INT64:
+        return float(document)
+    raise _expected("a number", document)
+
+
+def _decode_bool(document: object) -> bool:
+    if type(document) is not bool:
+        raise _expected("true or false", document)
+    return document
+
+
+def _decode_datetime(document: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_decode_text(document))
+    except ValueError as error:
+        if isinstance(error, DecodeError):
+            raise
+        raise _expected("a time as RFC 3339 has it", document) from None
+    if moment.tzinfo is None:
+        raise _expected("a time with its offset from UTC", document)
+    return moment
+
+
+def _decode_platform(document: object) -> Platform:
+    try:
+        return Platform.parse(_decode_text(document))
+    except PolyfleetError as error:
+        raise _refused(str(error)) from None
+
+
+_SCALARS: Final[dict[object, _Decode]] = {
+    str: _decode_text,
+    int: _decode_int,
+    float: _decode_float,
+    bool: _decode_bool,
+    datetime: _decode_datetime,
+    Platform: _decode_platform,
+}
+
+
+_decoders: Final[dict[tuple[object, UnknownFields], _Decode]] = {}
+
+
+def _decoder(kind: object, unknown: UnknownFields) -> _Decode:
+    known = _decoders.get((kind, unknown))
+    if known is None:
+        known = _decoders[kind, unknown] = _build_decoder(kind, unknown)
+    return known
+
+
+def _build_decoder(kind: object, unknown: UnknownFields) -> _Decode:
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        inner = [argument for argument in arguments if argument is not types.NoneType]
+        if len(inner) == 1 and len(arguments) > 1:
+            return _optional_decoder(_decoder(inner[0], unknown))
+    elif origin is tuple and len(arguments) > 1 and arguments[1] is Ellipsis:
+        return _tuple_decoder(_decoder(arguments[0], unknown))
+    elif origin is Mapping and arguments[0] is str:
+        return _mapping_decoder(_decoder(arguments[1], unknown))
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _enum_decoder(kind)
+    elif isinstance(kind, type) and is_dataclass(kind):
+        return _object_decoder(kind, unknown)
+    raise TypeError(f"the codec does not know {kind!r}")
+
+
+def _optional_decoder(inner: _Decode) -> _Decode:
+    return lambda document: None if document is None else inner(document)
+
+
+def _tuple_decoder(inner: _Decode) -> _Decode:
+    def decode_tuple(document: object) -> tuple[object, ...]:
+        if type(document) is not list:
+            raise _expected("a list", document)
+        values: list[object] = []
+        problems: list[Problem] = []
+        for position, item in enumerate(document):
+            try:
+                values.append(inner(item))
+            except DecodeError as error:
+                problems += error.under(f"[{position}]").problems
+        if problems:
+            raise DecodeError(tuple(problems))
+        return tuple(values)
+
+    return decode_tuple
+
+
+def _mapping_decoder(inner: _Decode) -> _Decode:
+    def decode_mapping(document: object) -> dict[str, object]:
+        if type(document) is not dict:
+            raise _expected("an object", document)
+        values: dict[str, object] = {}
+        problems: list[Problem] = []
+        for key, item in document.items():
+            try:
+                values[_decode_text(key)] = inner(item)
+            except DecodeError as error:
+                problems += error.under(f"[{json.dumps(key[:_SHOWN])}]").problems
+        if problems:
+            raise DecodeError(tuple(problems))
+        return values
+
+    return decode_mapping
+
+
+def _enum_decoder(kind: type[StrEnum]) -> _Decode:
+    members = {member.value: member for member in kind}
+    choices = ", ".join(members)
+
+    def decode_enum(document: object) -> StrEnum:
+        if type(document) is not str or document not in members:
+            raise _expected(f"one of {choices}", document)
+        return members[document]
+
+    return decode_enum
+
+
+def _object_decoder(kind: type, unknown: UnknownFields) -> _Decode:
+    hints = typing.get_type_hints(kind)
+    plan = {
+        json_name(field.name): (field.name, _decoder(hints[field.name], unknown), _is_required(field))
+        for field in fields(kind)
+    }
+    required = tuple(key for key, (_, _, needed) in plan.items() if needed)
+
+    def decode_object(document: object) -> object:
+        if type(document) is not dict:
+            raise _expected("an object", document)
+        values: dict[str, object] = {}
+        problems: list[Problem] = []
+        for key, item in document.items():
+            known = plan.get(key)
+            if known is None:
+                if unknown is UnknownFields.REFUSE:
+                    problems.append(Problem(path=key[:_SHOWN], message="unknown field"))
+                continue
+            name, inner, _ = known
+            try:
+                values[name] = inner(item)
+            except DecodeError as error:
+                problems += error.under(key).problems
+        problems += [Problem(path=key, message="missing") for key in required if key not in document]
+        if problems:
+            raise DecodeError(tuple(problems))
+        try:
+            return kind(**values)
+        except PolyfleetError as error:
+            raise _refused(str(error)) from None
+
+    return decode_object
+
+
+def _is_required(field: "Field[typing.Any]") -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+# -- encoding
+
+
+_ENCODED_AS_THEY_ARE: Final = (str, int, float, bool, types.NoneType)
+_encoders: Final[dict[type, _Encode]] = {}
+
+
+def _encoder(kind: type) -> _Encode:
+    known = _encoders.get(kind)
+    if known is None:
+        known = _encoders[kind] = _build_encoder(kind)
+    return known
+
+
+def _build_encoder(kind: type) -> _Encode:
+    encoder: _Encode
+    if kind in _ENCODED_AS_THEY_ARE:
+        encoder = _encode_itself
+    elif kind is Platform or issubclass(kind, StrEnum):
+        encoder = str
+    elif kind is datetime:
+        encoder = _encode_datetime
+    elif kind is tuple:
+        encoder = _encode_tuple
+    elif issubclass(kind, Mapping):
+        encoder = _encode_mapping
+    elif is_dataclass(kind):
+        encoder = _object_encoder(kind)
+    else:
+        raise TypeError(f"the codec does not know {kind!r}")
+    return encoder
+
+
+def _encode_itself(value: JsonValue) -> JsonValue:
+    return value
+
+
+def _encode_datetime(value: datetime) -> JsonValue:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def _encode_tuple(value: tuple[object, ...]) -> JsonValue:
+    return [_encoder(type(item))(item) for item in value]
+
+
+def _encode_mapping(value: Mapping[str, object]) -> JsonValue:
+    return {key: _encoder(type(item))(item) for key, item in value.items()}
+
+
+def _object_encoder(kind: type) -> _Encode:
+    plan = tuple((field.name, json_name(field.name)) for field in fields(kind))
+
+    def encode_object(value: object) -> JsonValue:
+        document: dict[str, JsonValue] = {}
+        for name, key in plan:
+            item = getattr(value, name)
+            if item is not None:
+                document[key] = _encoder(type(item))(item)
+        return document
+
+    return encode_object

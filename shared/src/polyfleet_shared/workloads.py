@@ -1,0 +1,168 @@
+"""What one device is to run of a workload: a release's spec, every image pinned to its child."""
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.names import check_name
+from polyfleet_shared.reasons import Reason
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_MAX_PORT: Final = 65535
+
+
+class InvalidWorkloadError(PolyfleetError, ValueError):
+    """A value that no container can be started with."""
+
+
+class RestartPolicy(StrEnum):
+    """As in a Kubernetes PodSpec, and written as there."""
+
+    ALWAYS = "Always"
+    ON_FAILURE = "OnFailure"
+    NEVER = "Never"
+
+
+class Protocol(StrEnum):
+    """As in a Kubernetes ContainerPort."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentVariable:
+    """A Kubernetes EnvVar with a literal value."""
+
+    name: str
+    value: str = ""
+
+    def __post_init__(self) -> None:
+        if _VARIABLE.fullmatch(self.name) is None:
+            raise InvalidWorkloadError(f"{self.name[:80]!r} is no name for an environment variable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPort:
+    """A Kubernetes ContainerPort; without `host_port` the port is not published."""
+
+    container_port: int
+    host_port: int | None = None
+    protocol: Protocol = Protocol.TCP
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for port in (self.container_port, self.host_port):
+            if port is not None and not 1 <= port <= _MAX_PORT:
+                raise InvalidWorkloadError(f"a port is between 1 and {_MAX_PORT}, not {port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceLimits:
+    """`memory` in bytes, `cpu` in thousandths of a core; None sets no limit."""
+
+    memory: int | None = None
+    cpu: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("memory", self.memory), ("cpu", self.cpu)):
+            if value is not None and value <= 0:
+                raise InvalidWorkloadError(f"a limit of {name} is above 0, not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """One container. `command` replaces the image's entrypoint, `args` its command (as in Kubernetes)."""
+
+    name: str
+    image: PinnedImage
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    working_dir: str | None = None
+    env: tuple[EnvironmentVariable, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    limits: ResourceLimits = ResourceLimits()
+
+    def __post_init__(self) -> None:
+        check_name("container name", self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredWorkload:
+    """A workload as one device shall run it.
+
+    `uid` names the workload for ever, `release` the immutable release; `revision` is the workload's own
+    counter. `attempt` grows when an operator retries a release, `restarted_at` when one restarts it: both
+    make a new container of an unchanged spec. `requires` lists the wire features without which the
+    document must not be acted on.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    release: str
+    revision: int
+    attempt: int = 1
+    restarted_at: datetime | None = None
+    requires: tuple[str, ...] = ()
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
+    termination_grace_seconds: int = 10
+    host_network: bool = False
+    init_containers: tuple[ContainerSpec, ...] = ()
+    containers: tuple[ContainerSpec, ...]
+
+    def __post_init__(self) -> None:
+        check_name("workload uid", self.uid)
+        check_name("namespace", self.namespace)
+        check_name("workload name", self.name)
+        if not self.containers:
+            raise InvalidWorkloadError("a workload has at least one container")
+        names = [container.name for container in (*self.init_containers, *self.containers)]
+        if len(set(names)) != len(names):
+            raise InvalidWorkloadError("two containers of a workload have the same name")
+        if self.termination_grace_seconds < 0:
+            raise InvalidWorkloadError("terminationGraceSeconds is at least 0")
+
+    def spec_hash(self, container: ContainerSpec) -> str:
+        """What makes a running container this one: 16 hexadecimal digits over all that shapes its run.
+
+        The release and the index are left out on purpose: a release that changes only other platforms'
+        children must not restart anything here.
+        """
+        pinned = replace(container, image=replace(container.image, index=container.image.child))
+        shape = replace(
+            self,
+            namespace="x",
+            name="x",
+            release="",
+            revision=0,
+            requires=(),
+            init_containers=(),
+            containers=(pinned,),
+        )
+        return hashlib.sha256(dump_json(encode(shape))).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldWorkload:
+    """A workload that is meant for this device but cannot be given to it, and why.
+
+    It is sent so that a technician at the device reads the same reason as the operator.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    reason: Reason
+    message: str
+
+    def __post_init__(self) -> None:
+        check_name("workload uid", self.uid)
+        check_name("namespace", self.namespace)
+        check_name("workload name", self.name)
