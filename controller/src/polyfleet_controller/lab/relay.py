@@ -1,0 +1,134 @@
+"""A device's link: carries TCP from the device's 127.0.0.1 to the same port on this machine's 127.0.0.1.
+
+The listening sockets belong to the device's namespace, the outgoing ones to this machine's; nothing else
+connects the two. A cut link is what a device sees of a dead network: open connections end, new ones are refused.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from polyfleet_controller.lab.namespace import Namespace
+from polyfleet_controller.lab.ports import LOOPBACK
+
+CHUNK_BYTES = 64 * 1024
+ANSWER_SECONDS = 10
+
+
+class Relay:
+    """The ports of this machine that one device reaches."""
+
+    def __init__(self, namespace: Namespace, ports: Sequence[int]) -> None:
+        self._namespace = namespace
+        self._loop = asyncio.new_event_loop()
+        self._links = {port: _Link(port) for port in ports}
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name=f"relay-{namespace.name}", daemon=True
+        )
+        self._thread.start()
+        self.mend()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(self._links)
+
+    def cut(self, *ports: int) -> None:
+        """Reset the open connections and refuse new ones, on these ports or on all. Idempotent."""
+        for port in ports or self.ports:
+            self._call(self._links[port].close())
+
+    def mend(self, *ports: int) -> None:
+        """Carry again, on these ports or on all. Idempotent.
+
+        Raises:
+            OSError: something in the device took the port while the link was cut.
+        """
+        for port in ports or self.ports:
+            if not self._links[port].open:
+                self._call(self._links[port].serve(self._namespace.listen(port)))
+
+    def close(self) -> None:
+        """Cut all and end the thread. Idempotent."""
+        if self._loop.is_closed():
+            return
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=ANSWER_SECONDS)
+
+
+class _Link:
+    """One relayed port; used only in the relay's own thread, but for `open`."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def open(self) -> bool:
+        return self._server is not None
+
+    async def serve(self, listener: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._accept, sock=listener)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._connections.add(task)
+        try:
+            await _carry(self._port, reader, writer)
+        finally:
+            self._connections.discard(task)
+
+
+async def _carry(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Connect to this machine's port and copy both ways until both sides have ended, or one broke."""
+    writers = [writer]
+    try:
+        there_reader, there_writer = await asyncio.open_connection(LOOPBACK, port)
+        writers.append(there_writer)
+        async with asyncio.TaskGroup() as copies:
+            copies.create_task(_copy(reader, there_writer))
+            copies.create_task(_copy(there_reader, writer))
+        for each in writers:
+            each.close()
+            await each.wait_closed()
+    except* OSError:
+        pass  # refused or reset on one side: below, the other side sees a reset too
+    finally:
+        for each in writers:
+            _reset(each)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK_BYTES):
+        writer.write(chunk)
+        await writer.drain()
+    writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Drop what is not sent yet and send a reset; without effect on a connection that has been closed."""
+    with contextlib.suppress(OSError):
+        # Linger for zero seconds turns close(2) into a reset.
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+    writer.transport.abort()
