@@ -1,0 +1,1 @@
+"""Use cases: one use case, one transaction."""

@@ -1,0 +1,199 @@
+"""What the services answer, and the API and the CLI show. Times are UTC; sizes in bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
+from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.reasons import Reason
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` asks for the following one, None at the end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+class Admission(StrEnum):
+    """Whether a device may be given work."""
+
+    ADMITTED = "admitted"
+    PENDING = "pending"  # unknown to this controller, or deleted here and back again: an operator decides
+
+
+class Connectivity(StrEnum):
+    """Presence as last known; `unknown` before the first presence message."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+
+
+class Sync(StrEnum):
+    """How what a device reports stands to what it should run. Never `in_sync` without proof."""
+
+    IN_SYNC = "in_sync"  # it works by the newest document and every workload runs its pinned child
+    WORKING = "working"  # it has the newest document and is not there yet
+    BEHIND = "behind"  # it has not confirmed the newest document
+    FAILING = "failing"  # a workload on it has a reason why it does not run
+    UNASSIGNED = "unassigned"  # no document was ever made for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """A device in a list. `generation` is what it should run, `observed_generation` what it confirmed."""
+
+    name: str
+    admission: Admission
+    connectivity: Connectivity
+    since: datetime | None
+    last_seen: datetime | None
+    platform: Platform | None
+    platform_source: PlatformSource | None
+    agent_version: str | None
+    labels: Mapping[str, str]
+    epoch: int
+    generation: int
+    observed_epoch: int | None
+    observed_generation: int | None
+    sync: Sync
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incarnation:
+    """One life of a device's state directory; the one that is not superseded is in force."""
+
+    incarnation: str
+    first_seen: datetime
+    superseded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentView:
+    """One workload on one device: what is wanted, or why it is not given, and what is."""
+
+    uid: str
+    namespace: str
+    name: str
+    release: str | None
+    platform: Platform | None
+    child: str | None
+    held: Condition | None
+    running: bool
+    report: WorkloadReport | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """A line of a device's history. `at` is the device's clock, `received_at` ours."""
+
+    device: str
+    seq: int
+    kind: str
+    at: datetime
+    received_at: datetime
+    workload: str | None
+    release: str | None
+    reason: Reason | None
+    message: str
+    size: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDetail:
+    """Everything about one device. `refusals` are its latest messages that could not be taken, with why."""
+
+    device: DeviceView
+    platforms: tuple[RunnablePlatform, ...]
+    host: HostFacts | None
+    telemetry: Telemetry | None
+    incarnations: tuple[Incarnation, ...]
+    assignments: tuple[AssignmentView, ...]
+    events: tuple[EventView, ...]
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One platform of a release: what is pulled there."""
+
+    platform: Platform
+    child: str
+    config: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseView:
+    """An immutable snapshot of a workload; `image` is the reference it was cut from."""
+
+    release: str
+    workload: str
+    revision: int
+    created_at: datetime
+    image: str
+    index: str
+    children: tuple[Child, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformCount:
+    """How the devices of one platform stand; `held` are those the workload cannot be given to."""
+
+    platform: Platform
+    devices: int
+    running: int
+    failing: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadView:
+    """A workload in a list. `generation` counts its manifests, `observed_generation` the one released last.
+
+    `condition` says why the newest manifest has no release yet, None when it has.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    generation: int
+    observed_generation: int
+    created_at: datetime
+    updated_at: datetime
+    image: str
+    release: str | None
+    condition: Condition | None
+    platforms: tuple[PlatformCount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlacement:
+    """One device under a workload, for `workload show`."""
+
+    device: str
+    connectivity: Connectivity
+    platform: Platform | None
+    child: str | None
+    held: Condition | None
+    running: bool
+    report: WorkloadReport | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadDetail:
+    """Everything about one workload; `manifest` is the JSON text of the newest one."""
+
+    workload: WorkloadView
+    manifest: str
+    release: ReleaseView | None
+    placements: tuple[DevicePlacement, ...]
