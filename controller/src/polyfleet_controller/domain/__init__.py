@@ -1,0 +1,1 @@
+"""Decides, from values alone: no clock, no I/O."""

@@ -1,0 +1,1 @@
+"""Asks image registries (OCI distribution-spec)."""
