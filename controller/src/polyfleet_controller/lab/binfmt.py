@@ -59,7 +59,9 @@ def enable_foreign_programs(platforms: Sequence[str]) -> tuple[str, ...]:
             continue
         run(["update-binfmts", "--enable", handler])
         if not is_enabled(handler):
-            raise LabError(f"the kernel does not take {handler}: apt-get install qemu-user-static binfmt-support")
+            raise LabError(
+                f"the kernel does not take {handler}: apt-get install qemu-user-static binfmt-support"
+            )
         done.append(f"enabled {handler}, which runs {platform}")
     return tuple(done)
 

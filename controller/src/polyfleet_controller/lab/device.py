@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Self
 
 from polyfleet_controller.lab.errors import LabError
-from polyfleet_controller.lab.leftovers import end_containers, kill_processes, remove_tree
+from polyfleet_controller.lab.leftovers import end_containers, end_processes, remove_tree
 from polyfleet_controller.lab.namespace import Namespace
-from polyfleet_controller.lab.podman import Podman, PodmanFiles, choose_runtime
-from polyfleet_controller.lab.processes import ChildProcess, run
+from polyfleet_controller.lab.podman import Podman, PodmanStore
+from polyfleet_controller.lab.processes import ChildProcess
 from polyfleet_controller.lab.relay import Relay
 
 NAMESPACE_FILE = "namespace"
+PODMAN_DIRECTORY = "podman"
 ANSWER_SECONDS = 10
 
 
@@ -49,10 +50,9 @@ class Device:
             Namespace.create(namespace.name)
             relay = Relay(namespace, ports)
             undo.callback(relay.close)
-            files = PodmanFiles(directory=directory / "podman", registry=registry, runtime=choose_runtime())
-            podman = Podman(files, namespace)
-            undo.callback(podman.stop)
-            podman.write_files()
+            podman = Podman(PodmanStore(directory=directory / PODMAN_DIRECTORY), namespace)
+            undo.callback(podman.kill)
+            podman.configure(registry=registry)
             podman.start()
             undo.pop_all()
         return cls(name, directory=directory, namespace=namespace, podman=podman, relay=relay)
@@ -91,14 +91,18 @@ class Device:
             raise LabError(f"port {port} of the device {self.name} answered {response.status} to {path}")
         return body
 
+    def stop(self) -> None:
+        """End its link and Podman's service; what else runs on it goes on. Idempotent."""
+        self.relay.close()
+        self.podman.kill()
+
     def remove(self) -> None:
         """Remove the device with everything that runs on it. Idempotent.
 
         Raises:
             LabError: something could not be removed.
         """
-        self.relay.close()
-        self.podman.stop()
+        self.stop()
         remove_device(self.directory)
 
 
@@ -109,17 +113,12 @@ def remove_device(directory: Path) -> None:
         LabError: something could not be removed.
     """
     record = directory / NAMESPACE_FILE
-    if not record.exists():
-        remove_tree(directory)
-        return
-    namespace = Namespace(record.read_text(encoding="ascii"))
-    files = PodmanFiles(directory=directory / "podman", registry="", runtime="")
-    if namespace.path.exists():
-        if files.graph_root.exists():
-            with contextlib.suppress(LabError):  # then what is left is removed below
-                Podman(files, namespace).run("rm", "--all", "--force", "--time=0")
-        kill_processes(int(pid) for pid in run(["ip", "netns", "pids", namespace.name]).split())
-    end_containers(files.graph_root)
-    remove_tree(files.directory)
-    namespace.delete()
+    if record.exists():
+        namespace = Namespace(record.read_text(encoding="ascii"))
+        store = PodmanStore(directory=directory / PODMAN_DIRECTORY)
+        end_processes(namespace)
+        end_containers(store.graph_root)
+        namespace.delete()
+        remove_tree(store.directory)
+    # Last, because it holds the record: a second call can go on where one failed.
     remove_tree(directory)

@@ -148,7 +148,7 @@ def compile_server(platform: str) -> bytes:
 
 
 def assemble_child(recipe: ImageRecipe, *, platform: str, program: bytes) -> Child:
-    """Return the platform's image: the program in one layer; version and padding in one that differs by version."""
+    """Return the platform's image: the program in one layer, the version and the padding in another."""
     variable = {"version": f"{recipe.version}\n".encode()}
     if recipe.padding:
         variable["padding"] = random.Random(recipe.version).randbytes(recipe.padding)  # noqa: S311 - filler

@@ -89,6 +89,12 @@ class Namespace:
             raise
         return listener
 
+    def processes(self) -> list[int]:
+        """Return the processes in it; none if it does not exist."""
+        if not self.path.exists():
+            return []
+        return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
+
     def delete(self) -> None:
         """Delete the name; the namespace goes with the last process in it. Idempotent."""
         if self.path.exists():

@@ -9,18 +9,16 @@ from pathlib import Path
 
 from polyfleet_controller.lab.errors import LabError
 from polyfleet_controller.lab.namespace import Namespace
-from polyfleet_controller.lab.processes import ChildProcess, run
+from polyfleet_controller.lab.processes import ChildProcess, run, search_path
 
 MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path, less the terminating zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodmanFiles:
-    """Where a Podman keeps everything. `registry` is host:port of the one that may use plain HTTP."""
+class PodmanStore:
+    """Where a Podman keeps everything."""
 
     directory: Path
-    registry: str
-    runtime: str
 
     @property
     def socket(self) -> Path:
@@ -35,6 +33,11 @@ class PodmanFiles:
         return self.directory / "run"
 
     @property
+    def scratch(self) -> Path:
+        """For temporary files, and what must not outlive a boot."""
+        return self.directory / "scratch"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What makes any `podman` command use this store."""
         return {
@@ -43,30 +46,34 @@ class PodmanFiles:
             "CONTAINERS_REGISTRIES_CONF": str(self.directory / "registries.conf"),
             # containers-policy.json(5): the only way to name a policy that the API service follows.
             "HOME": str(self.directory / "home"),
-            "TMPDIR": str(self.directory / "tmp"),
+            "TMPDIR": str(self.scratch),
         }
 
 
-def render_podman_files(files: PodmanFiles) -> dict[Path, str]:
-    """Return the content of every configuration file: containers.conf(5), storage.conf(5) and others."""
-    directory = files.directory
+def render_podman_files(store: PodmanStore, *, registry: str, runtime: str) -> dict[Path, str]:
+    """Return the content of every configuration file: containers.conf(5), storage.conf(5) and others.
+
+    `registry` is host:port of the one that may use plain HTTP, `runtime` an OCI runtime.
+    """
+    directory = store.directory
     return {
-        # Locks in files: the default, one shared memory segment for all of root's Podmans, is reset by each
-        # new store, and two containers may then share a lock.
+        # default_ulimits: Podman's own, over a million files, need CAP_SYS_RESOURCE.
+        # lock_type: the default, one shared memory segment for all of root's Podmans, is reset by each new
+        # store, and two containers may then share a lock.
         directory / "containers.conf": f"""\
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 
 [engine]
-runtime = "{files.runtime}"
+runtime = "{runtime}"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 events_logfile_path = "{directory}/events.log"
 lock_type = "file"
-tmp_dir = "{directory}/tmp/libpod"
-static_dir = "{files.graph_root}/libpod"
-volume_path = "{files.graph_root}/volumes"
-image_copy_tmp_dir = "{directory}/tmp"
+tmp_dir = "{store.scratch}/libpod"
+static_dir = "{store.graph_root}/libpod"
+volume_path = "{store.graph_root}/volumes"
+image_copy_tmp_dir = "{store.scratch}"
 
 [network]
 network_backend = "netavark"
@@ -75,12 +82,12 @@ network_config_dir = "{directory}/networks"
         directory / "storage.conf": f"""\
 [storage]
 driver = "overlay"
-graphroot = "{files.graph_root}"
-runroot = "{files.run_root}"
+graphroot = "{store.graph_root}"
+runroot = "{store.run_root}"
 """,
         directory / "registries.conf": f"""\
 [[registry]]
-location = "{files.registry}"
+location = "{registry}"
 insecure = true
 """,
         directory
@@ -88,17 +95,25 @@ insecure = true
     }
 
 
+def has_unified_cgroups() -> bool:
+    """Say whether this machine has cgroup v2 and nothing else."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def suitable_runtimes(*, unified_cgroups: bool) -> tuple[str, ...]:
+    """Return the OCI runtimes that work with such cgroups, best first."""
+    return ("crun", "runc") if unified_cgroups else ("runc",)  # crun refuses cgroup v1 and mixtures
+
+
 def choose_runtime() -> str:
-    """Return the OCI runtime that works with this machine's cgroups.
+    """Return the OCI runtime to use on this machine.
 
     Raises:
         LabError: there is none.
     """
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    # crun refuses anything but pure cgroup v2.
-    candidates = ("crun", "runc") if unified else ("runc",)
+    candidates = suitable_runtimes(unified_cgroups=has_unified_cgroups())
     for candidate in candidates:
-        if shutil.which(candidate) is not None:
+        if shutil.which(candidate, path=search_path()) is not None:
             return candidate
     raise LabError(f"no OCI runtime: apt-get install {candidates[0]}")
 
@@ -106,21 +121,23 @@ def choose_runtime() -> str:
 class Podman:
     """The API service over one store; the containers run on while it is down."""
 
-    def __init__(self, files: PodmanFiles, namespace: Namespace) -> None:
-        self.files = files
+    def __init__(self, store: PodmanStore, namespace: Namespace) -> None:
+        self.store = store
         self._namespace = namespace
         self._service: ChildProcess | None = None
 
-    def write_files(self) -> None:
-        """Create the directory with its configuration.
+    def configure(self, *, registry: str) -> None:
+        """Create the store with its configuration; the registry (host:port) may use plain HTTP.
 
         Raises:
-            LabError: the path is too long for a socket.
+            LabError: the path is too long for a socket, or there is no OCI runtime.
         """
-        if len(os.fsencode(self.files.socket)) > MAX_SOCKET_PATH_BYTES:
-            raise LabError(f"{self.files.socket} is too long for a socket: choose a shorter directory")
-        (self.files.directory / "tmp").mkdir(parents=True)
-        for path, content in render_podman_files(self.files).items():
+        if len(os.fsencode(self.store.socket)) > MAX_SOCKET_PATH_BYTES:
+            raise LabError(f"{self.store.socket} is too long for a socket: choose a shorter directory")
+        self.store.scratch.mkdir(parents=True)
+        for path, content in render_podman_files(
+            self.store, registry=registry, runtime=choose_runtime()
+        ).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
 
@@ -130,12 +147,12 @@ class Podman:
         Raises:
             LabError: it did not start; the message has the end of its log.
         """
-        self.files.socket.unlink(missing_ok=True)
-        command = ("podman", "system", "service", "--time=0", f"unix://{self.files.socket}")
+        self.store.socket.unlink(missing_ok=True)
+        command = ("podman", "system", "service", "--time=0", f"unix://{self.store.socket}")
         self._service = ChildProcess.start(
             self._namespace.command(*command),
-            log=self.files.directory / "podman.log",
-            environment=self.files.environment,
+            log=self.store.directory / "podman.log",
+            environment=self.store.environment,
         )
         self._service.wait_until_ready(self._answers)
 
@@ -156,13 +173,13 @@ class Podman:
             LabError: it failed, or took longer than `seconds`.
         """
         command = self._namespace.command("podman", *arguments)
-        return run(command, environment=self.files.environment, seconds=seconds)
+        return run(command, environment=self.store.environment, seconds=seconds)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
             try:
-                client.connect(str(self.files.socket))
+                client.connect(str(self.store.socket))
                 client.sendall(b"GET /_ping HTTP/1.0\r\nHost: podman\r\n\r\n")
                 response = http.client.HTTPResponse(client)
                 response.begin()

@@ -18,6 +18,12 @@ LOG_TAIL_CHARACTERS = 2000
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab-forker")
 
 
+def search_path() -> str:
+    """Return PATH with the directories of administration programs, which `su` leaves out."""
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([*directories, "/usr/sbin", "/sbin"]))
+
+
 class ChildProcess:
     """A program that runs in a process group of its own, with its output in a file."""
 
@@ -109,11 +115,15 @@ def _fork(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
+                env=_extend(environment),
                 start_new_session=True,
             )
     except OSError as error:
         raise LabError(f"cannot start `{command[0]}`: {error}") from error
+
+
+def _extend(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "PATH": search_path(), **environment}
 
 
 def _command_of(process: subprocess.Popen[bytes]) -> str:
@@ -134,7 +144,7 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
             capture_output=True,
             text=True,
             timeout=seconds,
-            env={**os.environ, **(environment or {})},
+            env=_extend(environment or {}),
         )
     except OSError as error:
         raise LabError(f"cannot start `{command[0]}`: {error}") from error

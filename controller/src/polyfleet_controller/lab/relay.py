@@ -1,7 +1,8 @@
 """A device's link: carries TCP from the device's 127.0.0.1 to the same port on this machine's 127.0.0.1.
 
 The listening sockets belong to the device's namespace, the outgoing ones to this machine's; nothing else
-connects the two. A cut link is what a device sees of a dead network: open connections end, new ones are refused.
+connects the two. A cut link looks to the device like a dead network: open connections end, new ones are
+refused.
 """
 
 import asyncio
@@ -20,26 +21,31 @@ ANSWER_SECONDS = 10
 
 
 class Relay:
-    """The ports of this machine that one device reaches."""
+    """The ports of this machine that one device reaches.
+
+    Where nothing listens on this machine, the device's connection is accepted and then reset.
+    """
 
     def __init__(self, namespace: Namespace, ports: Sequence[int]) -> None:
+        self.ports = tuple(ports)
         self._namespace = namespace
+        self._links: dict[int, _Link] = {}
         self._loop = asyncio.new_event_loop()
-        self._links = {port: _Link(port) for port in ports}
         self._thread = threading.Thread(
             target=self._loop.run_forever, name=f"relay-{namespace.name}", daemon=True
         )
         self._thread.start()
-        self.mend()
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        return tuple(self._links)
+        try:
+            self.mend()
+        except BaseException:
+            self.close()
+            raise
 
     def cut(self, *ports: int) -> None:
         """Reset the open connections and refuse new ones, on these ports or on all. Idempotent."""
         for port in ports or self.ports:
-            self._call(self._links[port].close())
+            if port in self._links:
+                self._call(self._links.pop(port).close())
 
     def mend(self, *ports: int) -> None:
         """Carry again, on these ports or on all. Idempotent.
@@ -48,8 +54,10 @@ class Relay:
             OSError: something in the device took the port while the link was cut.
         """
         for port in ports or self.ports:
-            if not self._links[port].open:
-                self._call(self._links[port].serve(self._namespace.listen(port)))
+            if port not in self._links:
+                link = _Link(port)
+                self._call(link.serve(self._namespace.listen(port)))
+                self._links[port] = link
 
     def close(self) -> None:
         """Cut all and end the thread. Idempotent."""
@@ -65,37 +73,32 @@ class Relay:
 
 
 class _Link:
-    """One relayed port; used only in the relay's own thread, but for `open`."""
+    """One relayed port, from its mending to its cut; used only in the relay's own thread."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._closed = False
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-
-    @property
-    def open(self) -> bool:
-        return self._server is not None
 
     async def serve(self, listener: socket.socket) -> None:
         self._server = await asyncio.start_server(self._accept, sock=listener)
 
     async def close(self) -> None:
+        self._closed = True
         if self._server is not None:
             self._server.close()
-            self._server = None
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # it was accepted just before the cut
+            _reset(writer)
             return
-        self._connections.add(task)
-        try:
-            await _carry(self._port, reader, writer)
-        finally:
-            self._connections.discard(task)
+        connection = asyncio.create_task(_carry(self._port, reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
 
 async def _carry(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,7 +60,7 @@ class Workspace:
             LabError: something of it could not be made.
         """
         device = Device.create(name, directory=self._new_directory("device"), registry=registry, ports=ports)
-        self._cleanup.callback(device.remove)
+        self._cleanup.callback(device.stop)
         return device
 
     def close(self) -> None:
@@ -91,8 +92,10 @@ def clear(directory: Path) -> None:
     Raises:
         LabError: something could not be removed.
     """
-    for device in directory.glob("device-*"):
-        remove_device(device)
+    with ThreadPoolExecutor(thread_name_prefix="lab-clear") as pool:
+        removals = [pool.submit(remove_device, device) for device in directory.glob("device-*")]
+    for removal in removals:
+        removal.result()
     remove_tree(directory)
 
 
