@@ -5,8 +5,8 @@ refused, so are NUL and lone surrogates in text (no database takes them). Every 
 found in one go, and each names its path (`spec.containers[0].image`).
 
 Names are snake_case in Python and camelCase in JSON; `None` is left out. The supported types are those of
-the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, Platform, `X | None`,
-`tuple[X, ...]`, `Mapping[str, X]` and dataclasses of these.
+the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, TextValue (as Platform is),
+`X | None`, `tuple[X, ...]`, `Mapping[str, X]` and dataclasses of these.
 """
 
 import json
@@ -19,7 +19,6 @@ from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar
 
 from polyfleet_shared.errors import PolyfleetError
-from polyfleet_shared.platforms import Platform
 
 T = TypeVar("T")
 
@@ -29,6 +28,14 @@ _Encode: TypeAlias = Callable[[typing.Any], JsonValue]
 
 _INT64: Final = 2**63
 _SHOWN: Final = 60
+
+
+@typing.runtime_checkable
+class TextValue(typing.Protocol):
+    """A value that JSON has as text: `parse` reads it and raises PolyfleetError, `str()` writes it."""
+
+    @classmethod
+    def parse(cls, text: str) -> typing.Self: ...
 
 
 class UnknownFields(StrEnum):
@@ -201,20 +208,12 @@ def _decode_datetime(document: object) -> datetime:
     return moment
 
 
-def _decode_platform(document: object) -> Platform:
-    try:
-        return Platform.parse(_decode_text(document))
-    except PolyfleetError as error:
-        raise _refused(str(error)) from None
-
-
 _SCALARS: Final[dict[object, _Decode]] = {
     str: _decode_text,
     int: _decode_int,
     float: _decode_float,
     bool: _decode_bool,
     datetime: _decode_datetime,
-    Platform: _decode_platform,
 }
 
 
@@ -240,9 +239,17 @@ def _build_decoder(kind: object, unknown: UnknownFields) -> _Decode:
         return _tuple_decoder(_decoder(arguments[0], unknown))
     elif origin is Mapping and arguments[0] is str:
         return _mapping_decoder(_decoder(arguments[1], unknown))
-    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+    elif isinstance(kind, type):
+        return _class_decoder(kind, unknown)
+    raise TypeError(f"the codec does not know {kind!r}")
+
+
+def _class_decoder(kind: type, unknown: UnknownFields) -> _Decode:
+    if issubclass(kind, StrEnum):
         return _enum_decoder(kind)
-    elif isinstance(kind, type) and is_dataclass(kind):
+    if issubclass(kind, TextValue):
+        return _text_decoder(kind)
+    if is_dataclass(kind):
         return _object_decoder(kind, unknown)
     raise TypeError(f"the codec does not know {kind!r}")
 
@@ -299,39 +306,58 @@ def _enum_decoder(kind: type[StrEnum]) -> _Decode:
     return decode_enum
 
 
+def _text_decoder(kind: type[TextValue]) -> _Decode:
+    def decode_text_value(document: object) -> TextValue:
+        try:
+            return kind.parse(_decode_text(document))
+        except DecodeError:
+            raise
+        except PolyfleetError as error:
+            raise _refused(str(error)) from None
+
+    return decode_text_value
+
+
 def _object_decoder(kind: type, unknown: UnknownFields) -> _Decode:
     hints = typing.get_type_hints(kind)
     plan = {
-        json_name(field.name): (field.name, _decoder(hints[field.name], unknown), _is_required(field))
-        for field in fields(kind)
+        json_name(field.name): (field.name, _decoder(hints[field.name], unknown)) for field in fields(kind)
     }
-    required = tuple(key for key, (_, _, needed) in plan.items() if needed)
+    required = tuple(json_name(field.name) for field in fields(kind) if _is_required(field))
 
     def decode_object(document: object) -> object:
         if type(document) is not dict:
             raise _expected("an object", document)
         values: dict[str, object] = {}
-        problems: list[Problem] = []
+        refused: list[Problem] = []
+        problems = [Problem(path=key, message="missing") for key in required if key not in document]
         for key, item in document.items():
-            known = plan.get(key)
-            if known is None:
-                if unknown is UnknownFields.REFUSE:
-                    problems.append(Problem(path=key[:_SHOWN], message="unknown field"))
-                continue
-            name, inner, _ = known
-            try:
-                values[name] = inner(item)
-            except DecodeError as error:
-                problems += error.under(key).problems
-        problems += [Problem(path=key, message="missing") for key in required if key not in document]
+            if key in plan:
+                name, inner = plan[key]
+                try:
+                    values[name] = inner(item)
+                except DecodeError as error:
+                    problems += error.under(key).problems
+            elif unknown is UnknownFields.REFUSE:
+                refused.append(Problem(path=key[:_SHOWN], message="unknown field"))
         if problems:
-            raise DecodeError(tuple(problems))
-        try:
-            return kind(**values)
-        except PolyfleetError as error:
-            raise _refused(str(error)) from None
+            raise DecodeError((*refused, *problems))
+        return _construct(kind, values, tuple(refused))
 
     return decode_object
+
+
+def _construct(kind: type, values: dict[str, object], refused: tuple[Problem, ...]) -> object:
+    """Make the value, so that what contradicts in it is told beside the fields that are refused."""
+    try:
+        value: object = kind(**values)
+    except DecodeError as error:
+        raise DecodeError((*refused, *error.problems)) from None
+    except PolyfleetError as error:
+        raise DecodeError((*refused, Problem(path="", message=str(error)))) from None
+    if refused:
+        raise DecodeError(refused)
+    return value
 
 
 def _is_required(field: "Field[typing.Any]") -> bool:
@@ -356,7 +382,7 @@ def _build_encoder(kind: type) -> _Encode:
     encoder: _Encode
     if kind in _ENCODED_AS_THEY_ARE:
         encoder = _encode_itself
-    elif kind is Platform or issubclass(kind, StrEnum):
+    elif issubclass(kind, StrEnum | TextValue):
         encoder = str
     elif kind is datetime:
         encoder = _encode_datetime

@@ -1,0 +1,230 @@
+"""What operators write: `apiVersion: polyfleet.io/v1, kind: Workload`.
+
+`spec.template` is a subset of Kubernetes' PodTemplateSpec, under its names and with its defaults. What is
+outside of the subset is refused by name, with what to do instead (`manifest_refusals.py`), never dropped.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
+from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_shared.codec import DecodeError, Problem, decode
+from polyfleet_shared.names import check_name
+from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, ResourceLimits, RestartPolicy
+
+API_VERSION: Final = "polyfleet.io/v1"
+KIND: Final = "Workload"
+
+_DEFAULT_GRACE_SECONDS: Final = 30
+_MAX_GRACE_SECONDS: Final = 24 * 60 * 60
+_LABEL_PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_MAX_LABEL_PREFIX: Final = 253
+
+
+class Name(str):
+    """A name by the one pattern of `polyfleet_shared.names`."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return super().__new__(cls, check_name("name", text))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a name; raises InvalidNameError."""
+        return cls(text)
+
+
+DEFAULT_NAMESPACE: Final = Name("default")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """A Kubernetes ObjectMeta: who the workload is. `labels` follow Kubernetes' rules for labels."""
+
+    name: Name
+    namespace: Name = DEFAULT_NAMESPACE
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem(path=f'labels["{key[:80]}"]', message=message)
+            for key, value in self.labels.items()
+            for message in _label_problems(key, value)
+        ]
+        if problems:
+            raise DecodeError(tuple(problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceList:
+    """Kubernetes' ResourceList: `cpu` in cores, `memory` in bytes."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem(path=name, message="a limit is above 0; leave it out to set none")
+            for name, quantity in (("cpu", self.cpu), ("memory", self.memory))
+            if quantity is not None and not quantity.nanos
+        ]
+        if self.memory is not None and not self.memory.is_whole:
+            message = (
+                f"{self.memory} is a fraction of a byte: M and Mi are millions of bytes, m is thousandths"
+            )
+            problems.append(Problem(path="memory", message=message))
+        if problems:
+            raise DecodeError(tuple(problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRequirements:
+    """Kubernetes' ResourceRequirements, limits only."""
+
+    limits: ResourceList = ResourceList()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerTemplate:
+    """A Kubernetes Container, its image still a reference: which child a device gets, a release pins."""
+
+    name: Name
+    image: ImageReference
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    working_dir: str | None = None
+    env: tuple[EnvironmentVariable, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    resources: ResourceRequirements = ResourceRequirements()
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_repeated("env", [variable.name for variable in self.env], "the variable"),
+            *_repeated("ports", [port.name for port in self.ports], "a port called"),
+            *_repeated("ports", [_published(port) for port in self.ports], "the hostPort"),
+        ]
+        if self.working_dir is not None and not self.working_dir.startswith("/"):
+            problems.append(Problem(path="workingDir", message="expected an absolute path"))
+        if problems:
+            raise DecodeError(tuple(problems))
+
+    @property
+    def limits(self) -> ResourceLimits:
+        """The limits in the units of the wire."""
+        cpu, memory = self.resources.limits.cpu, self.resources.limits.memory
+        return ResourceLimits(
+            cpu=None if cpu is None else cpu.thousandths,
+            memory=None if memory is None else memory.units,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSpec:
+    """A Kubernetes PodSpec of one container."""
+
+    containers: tuple[ContainerTemplate, ...]
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
+    termination_grace_period_seconds: int = _DEFAULT_GRACE_SECONDS
+    host_network: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if len(self.containers) != 1:
+            message = f"this version runs exactly one container per workload, not {len(self.containers)}"
+            problems.append(Problem(path="containers", message=message))
+        if not 0 <= self.termination_grace_period_seconds <= _MAX_GRACE_SECONDS:
+            message = f"expected 0 to {_MAX_GRACE_SECONDS}, got {self.termination_grace_period_seconds}"
+            problems.append(Problem(path="terminationGracePeriodSeconds", message=message))
+        if problems:
+            raise DecodeError(tuple(problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodTemplate:
+    """A Kubernetes PodTemplateSpec."""
+
+    spec: PodSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadSpec:
+    """What runs. Where: on every admitted device whose platform the image covers."""
+
+    template: PodTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadManifest:
+    """A workload as its operator wants it. Two manifests that mean the same encode to the same document."""
+
+    api_version: str = API_VERSION
+    kind: str = KIND
+    metadata: Metadata
+    spec: WorkloadSpec
+
+    @property
+    def container(self) -> ContainerTemplate:
+        """The one container of this version."""
+        return self.spec.template.spec.containers[0]
+
+
+def read_manifest(document: object) -> WorkloadManifest:
+    """Read a manifest from parsed JSON or YAML.
+
+    Raises:
+        DecodeError: everything that is wrong in it; of another kind or version, only that.
+    """
+    refusals = refuse_kind(document, api_version=API_VERSION, kind=KIND)
+    if refusals:
+        raise DecodeError(refusals)
+    try:
+        return decode(WorkloadManifest, _spell_quantities(document))
+    except DecodeError as error:
+        raise DecodeError(explain_refusals(error.problems)) from None
+
+
+def _spell_quantities(document: object) -> object:
+    """Turn numbers into text where a quantity is wanted: Kubernetes takes `cpu: 1` and `cpu: "1"` alike."""
+    return _map(document, ("spec", "template", "spec", "containers", "*", "resources", "limits", "*"))
+
+
+def _map(document: object, path: tuple[str, ...]) -> object:
+    if not path:
+        return repr(document) if type(document) in (int, float) else document
+    head, *rest = path
+    tail = tuple(rest)
+    if isinstance(document, list) and head == "*":
+        return [_map(item, tail) for item in document]
+    if isinstance(document, dict):
+        return {key: _map(item, tail) if head in (key, "*") else item for key, item in document.items()}
+    return document
+
+
+def _label_problems(key: str, value: str) -> list[str]:
+    problems = []
+    prefix, slash, name = key.rpartition("/")
+    if slash and (len(prefix) > _MAX_LABEL_PREFIX or _LABEL_PREFIX.fullmatch(prefix) is None):
+        problems.append("what stands before '/' in a label's key is a domain name in lower case")
+    if _LABEL.fullmatch(name) is None:
+        problems.append("a label's key is 1 to 63 of letters, digits, '-', '_' and '.'")
+    if value and _LABEL.fullmatch(value) is None:
+        problems.append("a label's value is up to 63 of letters, digits, '-', '_' and '.'")
+    return problems
+
+
+def _published(port: ContainerPort) -> str | None:
+    return None if port.host_port is None else f"{port.host_port}/{port.protocol}"
+
+
+def _repeated(path: str, names: list[str | None], what: str) -> list[Problem]:
+    return [
+        Problem(path=f"{path}[{position}]", message=f"{what} {name} is there already")
+        for position, name in enumerate(names)
+        if name is not None and name in names[:position]
+    ]

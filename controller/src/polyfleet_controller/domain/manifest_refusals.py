@@ -1,0 +1,183 @@
+"""Why a field of Kubernetes is not taken: not in this version, or because it means nothing here."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from polyfleet_shared.codec import Problem
+
+_POSITION: Final = re.compile(r"\[[0-9]+\]")
+_UNKNOWN: Final = "unknown field"
+_SHOWN: Final = 80
+
+_LATER: Final = "not supported in this version; leave it out"
+_ONE_PER_DEVICE: Final = "has no meaning here: a workload runs once on every device that its image covers"
+_PINNED: Final = "has no meaning here: every device pulls the digest that the release pins, if it lacks it"
+_RECORDED: Final = "has no meaning here: Polyfleet keeps this itself; leave it out"
+
+_KUBERNETES: Final = frozenset(
+    {"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "Job", "CronJob"}
+)
+
+# By path, positions left out. A field that is in neither Kubernetes nor here stays "unknown field".
+_METADATA: Final = {
+    "annotations": _LATER,
+    "generateName": "not supported: give the workload a name",
+    **dict.fromkeys(
+        (
+            "creationTimestamp",
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "finalizers",
+            "generation",
+            "managedFields",
+            "ownerReferences",
+            "resourceVersion",
+            "selfLink",
+            "uid",
+        ),
+        _RECORDED,
+    ),
+}
+_SPEC: Final = {
+    **dict.fromkeys(("replicas", "selector"), _ONE_PER_DEVICE),
+    **dict.fromkeys(
+        (
+            "minReadySeconds",
+            "paused",
+            "placement",
+            "progressDeadlineSeconds",
+            "revisionHistoryLimit",
+            "rollout",
+            "strategy",
+            "updateStrategy",
+        ),
+        _LATER,
+    ),
+}
+_POD: Final = {
+    "initContainers": "this version runs exactly one container per workload and no init containers",
+    "ephemeralContainers": "has no meaning here: a device runs what its release names, nothing on the side",
+    "nodeName": _ONE_PER_DEVICE,
+    "imagePullSecrets": "not supported in this version: log in to the registry on the device",
+    **dict.fromkeys(
+        (
+            "enableServiceLinks",
+            "preemptionPolicy",
+            "priority",
+            "priorityClassName",
+            "readinessGates",
+            "resourceClaims",
+            "schedulerName",
+            "schedulingGates",
+            "serviceAccount",
+            "serviceAccountName",
+            "automountServiceAccountToken",
+            "setHostnameAsFQDN",
+            "subdomain",
+        ),
+        "has no meaning here: there is no cluster around a device; leave it out",
+    ),
+    **dict.fromkeys(
+        (
+            "activeDeadlineSeconds",
+            "affinity",
+            "dnsConfig",
+            "dnsPolicy",
+            "hostAliases",
+            "hostIPC",
+            "hostPID",
+            "hostUsers",
+            "hostname",
+            "nodeSelector",
+            "os",
+            "overhead",
+            "runtimeClassName",
+            "securityContext",
+            "shareProcessNamespace",
+            "tolerations",
+            "topologySpreadConstraints",
+            "volumes",
+        ),
+        _LATER,
+    ),
+}
+_CONTAINER: Final = {
+    "imagePullPolicy": _PINNED,
+    **dict.fromkeys(
+        (
+            "envFrom",
+            "lifecycle",
+            "livenessProbe",
+            "readinessProbe",
+            "resizePolicy",
+            "restartPolicy",
+            "securityContext",
+            "startupProbe",
+            "stdin",
+            "stdinOnce",
+            "terminationMessagePath",
+            "terminationMessagePolicy",
+            "tty",
+            "volumeDevices",
+            "volumeMounts",
+        ),
+        _LATER,
+    ),
+    "env.valueFrom": "not supported in this version; write the value",
+    "ports.hostIP": _LATER,
+    "resources.claims": _LATER,
+    "resources.requests": _LATER,
+    "resources.limits.ephemeral-storage": _LATER,
+}
+
+
+def _under(prefix: str, messages: Mapping[str, str]) -> dict[str, str]:
+    return {f"{prefix}.{name}": message for name, message in messages.items()}
+
+
+_MESSAGES: Final = {
+    "status": _RECORDED,
+    **_under("metadata", _METADATA),
+    **_under("spec", _SPEC),
+    "spec.template.metadata": "has no meaning here: labels stand in the workload's own metadata",
+    **_under("spec.template.spec", _POD),
+    **_under("spec.template.spec.containers", _CONTAINER),
+}
+
+
+def explain_refusals(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The same problems, with what is known about each unknown field of Kubernetes in its message."""
+    return tuple(
+        Problem(path=problem.path, message=_MESSAGES.get(_POSITION.sub("", problem.path), _UNKNOWN))
+        if problem.message == _UNKNOWN
+        else problem
+        for problem in problems
+    )
+
+
+def refuse_kind(document: object, *, api_version: str, kind: str) -> tuple[Problem, ...]:
+    """Why the document is not of this kind and version; empty if it is, or is no object at all."""
+    if not isinstance(document, dict):
+        return ()
+    problems = []
+    given_version, given_kind = document.get("apiVersion"), document.get("kind")
+    if given_kind != kind:
+        problems.append(Problem(path="kind", message=_kind_message(given_kind, kind, api_version)))
+    if given_version != api_version and (given_kind == kind or given_version is None):
+        shown = "missing" if given_version is None else f"{str(given_version)[:_SHOWN]!r} is not known"
+        problems.append(Problem(path="apiVersion", message=f"{shown}; write {api_version}"))
+    return tuple(problems)
+
+
+def _kind_message(given: object, kind: str, api_version: str) -> str:
+    if given is None:
+        return f"missing; write kind: {kind}"
+    if not isinstance(given, str):
+        return f"expected a text; write kind: {kind}"
+    if given in _KUBERNETES:
+        return (
+            f"{given} is not taken in this version, only {kind}: write apiVersion: {api_version} and "
+            f"kind: {kind}, and put the pod's spec under spec.template.spec"
+        )
+    return f"{given[:_SHOWN]!r} is not known; only {kind} is taken in this version"
