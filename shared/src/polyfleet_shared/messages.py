@@ -148,7 +148,7 @@ class Phase(StrEnum):
     RUNNING = "running"
     BACKING_OFF = "backing_off"  # waits before it tries again, for the stated reason
     COMPLETED = "completed"  # ended well and is not started again
-    FAILED = "failed"  # will not be tried again as it is
+    FAILED = "failed"  # for a lasting reason: tried again only now and then
     HELD = "held"  # not acted on, for the stated reason
     STOPPING = "stopping"
 
@@ -182,7 +182,7 @@ class WorkloadReport:
     """One workload as it is. `release` is what the device works towards; the containers prove what runs.
 
     `ready_seconds` is measured by the agent on its monotonic clock, since it saw the container ready;
-    `restarts` counts starts after the first, of this spec on this device.
+    `restarts` counts starts after the first, of this spec, since the agent started.
     """
 
     uid: str
@@ -222,7 +222,6 @@ class EventKind(StrEnum):
     AGENT_STARTED = "agent_started"
     DOCUMENT_ACCEPTED = "document_accepted"
     DOCUMENT_REFUSED = "document_refused"
-    PULL_STARTED = "pull_started"
     PULL_FINISHED = "pull_finished"
     PULL_FAILED = "pull_failed"
     STARTED = "started"

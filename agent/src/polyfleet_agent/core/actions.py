@@ -1,0 +1,127 @@
+"""What the machine asks for. The executor has one function for each; every action is idempotent."""
+
+from dataclasses import dataclass
+
+from polyfleet_agent.core.happenings import Happening
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveDesired:
+    """Answered by DesiredSaved or DesiredNotSaved."""
+
+    version: DocumentVersion
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListContainers:
+    """Answered by ContainersListed or ContainersNotListed with the same number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullImage:
+    """Answered by PullSucceeded or PullFailed, with PullAdvanced in between."""
+
+    uid: str
+    image: PinnedImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateContainer:
+    """A step: answered by StepSucceeded or StepFailed."""
+
+    workload: DesiredWorkload
+    container: ContainerSpec
+
+    @property
+    def uid(self) -> str:
+        """The workload whose step this is."""
+        return self.workload.uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartContainer:
+    """A step: answered by StepSucceeded or StepFailed."""
+
+    uid: str
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopContainer:
+    """A step: answered by StepSucceeded or StepFailed. `grace` in seconds between SIGTERM and SIGKILL."""
+
+    uid: str
+    container_id: str
+    grace: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveContainer:
+    """A step: answered by StepSucceeded or StepFailed."""
+
+    uid: str
+    container_id: str
+
+
+Step = CreateContainer | StartContainer | StopContainer | RemoveContainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishPresence:
+    """Say that the device is online on this connection."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishInventory:
+    """Say what the device is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReported:
+    """Say what the device runs."""
+
+    observed: DocumentVersion | None
+    conditions: tuple[Condition, ...]
+    workloads: tuple[WorkloadReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishTelemetry:
+    """Say how busy the device is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayEvents:
+    """Publish again every event that is not acknowledged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEvent:
+    """Put a line into the device's history, on disk and on the wire."""
+
+    happening: Happening
+
+
+Action = (
+    SaveDesired
+    | ListContainers
+    | PullImage
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RemoveContainer
+    | PublishPresence
+    | PublishInventory
+    | PublishReported
+    | PublishTelemetry
+    | ReplayEvents
+    | RecordEvent
+)

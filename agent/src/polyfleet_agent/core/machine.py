@@ -1,0 +1,169 @@
+"""The machine: one event in, the next state and the actions out. It drives towards the newest document.
+
+It is level-triggered: whatever order events come in, whatever is lost or repeated, each transition ends by
+planning every workload anew from what is wanted and what was last seen.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from polyfleet_agent.core import documents, runtime
+from polyfleet_agent.core.actions import (
+    Action,
+    PublishInventory,
+    PublishPresence,
+    PublishTelemetry,
+    ReplayEvents,
+    StartContainer,
+)
+from polyfleet_agent.core.events import (
+    AgentEvent,
+    ContainersListed,
+    ContainersNotListed,
+    DesiredNotSaved,
+    DesiredReceived,
+    DesiredRefused,
+    DesiredSaved,
+    PullAdvanced,
+    PullFailed,
+    PullSucceeded,
+    RuntimeChanged,
+    StepFailed,
+    StepSucceeded,
+    TransportConnected,
+    TransportDisconnected,
+    Woken,
+)
+from polyfleet_agent.core.planner import plan
+from polyfleet_agent.core.report import is_news, report
+from polyfleet_agent.core.state import Pulling, Settings, State, Workload
+from polyfleet_agent.core.transition import Transition
+from polyfleet_shared.desired import DesiredDocument
+
+
+def react(state: State, event: AgentEvent, now: float) -> Transition:
+    """One transition. `now` is monotonic, in seconds, and never goes back."""
+    taken = _take(state, event, now)
+    planned = _plan_all(taken.state, now)
+    listed = runtime.list_if_due(planned.state, now)
+    told = _tell(listed.state, now)
+    return Transition(
+        state=told.state, actions=(*taken.actions, *planned.actions, *listed.actions, *told.actions)
+    )
+
+
+def start(settings: Settings, document: DesiredDocument | None) -> State:
+    """The state of an agent that has just started, with the document that it found on its disk."""
+    state = State(settings=settings)
+    return state if document is None else documents.install(state, document).state
+
+
+def next_wake(state: State) -> float:
+    """When time alone changes something (monotonic): the machine then wants a Woken event."""
+    moments = [
+        item.wake_at
+        for item in state.workloads.values()
+        if item.wake_at is not None and _is_plannable(state, item)
+    ]
+    moments += [documents.retry_at(state), runtime.retry_at(state)]
+    if state.connection is not None:
+        moments += [state.report_due, state.telemetry_due]
+    return min(moments)
+
+
+def _take(state: State, event: AgentEvent, now: float) -> Transition:  # noqa: C901, PLR0911, PLR0912 - the table of events
+    match event:
+        case DesiredReceived():
+            return documents.receive(state, event)
+        case DesiredRefused(message=message):
+            return documents.refuse(state, message)
+        case DesiredSaved(version=version):
+            return documents.adopt(state, version)
+        case DesiredNotSaved():
+            return documents.keep_trying(state, event, now)
+        case TransportConnected(connection=connection):
+            return Transition(
+                state=replace(state, connection=connection, reported=None, telemetry_due=now),
+                actions=(PublishPresence(connection=connection), PublishInventory(), ReplayEvents()),
+            )
+        case TransportDisconnected():
+            return Transition(state=replace(state, connection=None))
+        case RuntimeChanged():
+            return Transition(state=runtime.want_listing(state))
+        case ContainersListed():
+            return runtime.take_listing(state, event, now)
+        case ContainersNotListed():
+            return runtime.lose(state, event, now)
+        case PullAdvanced() | PullSucceeded() | PullFailed():
+            return runtime.take_pull(state, event, now)
+        case StepSucceeded() | StepFailed():
+            return runtime.take_step(state, event, now)
+        case Woken():
+            return documents.save_again_if_due(state, now)
+        case _:
+            assert_never(event)
+
+
+def _is_plannable(state: State, workload: Workload) -> bool:
+    return runtime.is_usable(state) and workload.step is None and runtime.is_fresh(state, workload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    workload: Workload | None
+    actions: tuple[Action, ...] = ()
+
+
+def _plan_all(state: State, now: float) -> Transition:
+    workloads: dict[str, Workload] = {}
+    actions: list[Action] = []
+    for uid, workload in state.workloads.items():
+        planned = _plan_one(state, workload, now)
+        actions += planned.actions
+        if planned.workload is not None:
+            workloads[uid] = planned.workload
+    return Transition(state=replace(state, workloads=workloads), actions=tuple(actions))
+
+
+def _plan_one(state: State, workload: Workload, now: float) -> _Planned:
+    if not _is_plannable(state, workload):
+        return _Planned(workload=workload)
+    decided = plan(workload, state.settings, now)
+    if decided.gone:
+        return _Planned(workload=None)
+    actions: list[Action] = []
+    pulling = workload.pulling
+    if decided.pull is not None and (pulling is None or pulling.child != decided.pull.image.child):
+        pulling = Pulling(child=decided.pull.image.child)
+        actions.append(decided.pull)
+    if decided.step is not None:
+        actions.append(decided.step)
+    restarted = isinstance(decided.step, StartContainer) and any(
+        item.container_id == decided.step.container_id and item.started_at for item in workload.current
+    )
+    return _Planned(
+        workload=replace(
+            workload,
+            step=decided.step,
+            pulling=pulling,
+            phase=decided.phase,
+            wake_at=decided.wake_at,
+            restarts=workload.restarts + restarted,
+        ),
+        actions=tuple(actions),
+    )
+
+
+def _tell(state: State, now: float) -> Transition:
+    """Publish what changed. Without a connection nothing is sent: on the next one everything is."""
+    if state.connection is None:
+        return Transition(state=state)
+    actions: list[Action] = []
+    current = report(state, now)
+    if is_news(state.reported, current) or now >= state.report_due:
+        actions.append(current)
+        state = replace(state, reported=current, report_due=now + state.settings.report_interval)
+    if now >= state.telemetry_due:
+        actions.append(PublishTelemetry())
+        state = replace(state, telemetry_due=now + state.settings.telemetry_interval)
+    return Transition(state=state, actions=tuple(actions))

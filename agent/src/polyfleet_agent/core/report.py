@@ -1,0 +1,89 @@
+"""The report: what the device runs, derived from what was seen and never from what was intended."""
+
+from dataclasses import replace
+
+from polyfleet_agent.core.actions import PublishReported
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.state import Setback, State, Trouble, Workload
+from polyfleet_shared.messages import Condition, ContainerReport, Phase, WorkloadReport
+
+_TELLS_WHY = frozenset({Phase.BACKING_OFF, Phase.FAILED, Phase.STOPPING})
+
+
+def report(state: State, now: float) -> PublishReported:
+    """What is to be published now; `readySeconds` are those of this moment."""
+    return PublishReported(
+        observed=None if state.document is None else state.document.version,
+        conditions=_conditions(state),
+        workloads=tuple(
+            _report_workload(state.workloads[uid], now, usable=state.runtime.trouble.setback is None)
+            for uid in sorted(state.workloads)
+        ),
+    )
+
+
+def is_news(before: PublishReported | None, after: PublishReported) -> bool:
+    """Whether there is more to tell than that time has passed."""
+    return before is None or _timeless(before) != _timeless(after)
+
+
+def cause(workload: Workload) -> Setback | None:
+    """Why the workload is not where it should be: its pull's setback until the image is there."""
+    pending = workload.target is not None and not workload.current
+    if pending and workload.pulls.setback is not None:
+        return workload.pulls.setback
+    return workload.steps.setback
+
+
+def _timeless(published: PublishReported) -> PublishReported:
+    return replace(published, workloads=tuple(replace(item, ready_seconds=0) for item in published.workloads))
+
+
+def _conditions(state: State) -> tuple[Condition, ...]:
+    troubles = [state.runtime.trouble]
+    if state.saving is not None:
+        troubles.append(state.saving.trouble)
+    found = [_condition(trouble) for trouble in troubles]
+    return tuple(item for item in (*found, state.refused) if item is not None)
+
+
+def _condition(trouble: Trouble) -> Condition | None:
+    if trouble.setback is None:
+        return None
+    return Condition(reason=trouble.setback.reason, message=trouble.setback.message)
+
+
+def _report_workload(workload: Workload, now: float, *, usable: bool) -> WorkloadReport:
+    ready = usable and workload.phase is Phase.RUNNING and workload.ready_since is not None
+    since = workload.ready_since if workload.ready_since is not None else now
+    base = WorkloadReport(
+        uid=workload.uid,
+        namespace=workload.namespace,
+        name=workload.name,
+        release="" if workload.target is None else workload.target.release,
+        phase=workload.phase,
+        ready_seconds=int(now - since) if ready else 0,
+        restarts=workload.restarts,
+        pull=None if workload.pulling is None else workload.pulling.progress,
+        containers=tuple(_report_container(item, workload) for item in workload.containers),
+    )
+    if workload.hold is not None:
+        held_phase = Phase.HELD if workload.target is None else workload.phase
+        return replace(base, phase=held_phase, reason=workload.hold.reason, message=workload.hold.message)
+    why = cause(workload)
+    if why is None or workload.phase not in _TELLS_WHY:
+        return base
+    return replace(base, reason=why.reason, message=why.message)
+
+
+def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:
+    image = None if workload.target is None else workload.target.containers[0].image
+    proven = image is not None and container.proves(image)
+    return ContainerReport(
+        name=container.container,
+        container_id=container.container_id,
+        running=container.status is ContainerStatus.RUNNING,
+        image_id=container.image_id,
+        child=image.child if image is not None and proven else None,
+        exit_code=container.exit_code,
+    )

@@ -1,0 +1,211 @@
+"""What the runtime answers: listings, the ends of steps and of pulls, and its silence."""
+
+import math
+from collections import defaultdict
+from dataclasses import replace
+
+from polyfleet_agent.core.actions import (
+    CreateContainer,
+    ListContainers,
+    RecordEvent,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.events import (
+    ContainersListed,
+    ContainersNotListed,
+    PullAdvanced,
+    PullFailed,
+    PullSucceeded,
+    StepFailed,
+    StepSucceeded,
+)
+from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.observation import observe, set_back
+from polyfleet_agent.core.state import UNTROUBLED, Ending, State, Trouble, Workload
+from polyfleet_agent.core.transition import Transition
+from polyfleet_shared.messages import EventKind
+from polyfleet_shared.reasons import Reason
+
+
+def is_usable(state: State) -> bool:
+    """Whether decisions can be made: the runtime has been seen, and answers."""
+    return state.runtime.listed > 0 and state.runtime.trouble.setback is None
+
+
+def is_fresh(state: State, workload: Workload) -> bool:
+    """Whether the workload's containers are as they are after all that we did ourselves."""
+    return workload.listed and workload.listing <= state.runtime.listed
+
+
+def want_listing(state: State) -> State:
+    """Ask for a listing that begins from now on."""
+    return replace(state, runtime=replace(state.runtime, again=True))
+
+
+def list_if_due(state: State, now: float) -> Transition:
+    """Begin a listing if one is wanted, none is under way, and the runtime is not being left in peace."""
+    view = state.runtime
+    due = view.again or now >= view.resync_at or view.trouble.setback is not None
+    if not due or view.listing is not None or view.trouble.waits(now) is not None:
+        return Transition(state=state)
+    number = view.numbers + 1
+    begun = replace(
+        view, numbers=number, listing=number, again=False, resync_at=now + state.settings.resync_interval
+    )
+    return Transition(state=replace(state, runtime=begun), actions=(ListContainers(number=number),))
+
+
+def retry_at(state: State) -> float:
+    """When the runtime is asked again; infinity while an answer is awaited."""
+    if state.runtime.listing is not None:
+        return math.inf
+    setback = state.runtime.trouble.setback
+    return state.runtime.resync_at if setback is None else setback.retry_at
+
+
+def take_listing(state: State, event: ContainersListed, now: float) -> Transition:
+    """Take over what it shows, but for workloads that have changed since it began."""
+    if event.number != state.runtime.listing:
+        return Transition(state=state)
+    by_uid: dict[str, list[ObservedContainer]] = defaultdict(list)
+    for container in event.containers:
+        by_uid[container.uid].append(container)
+    workloads = dict(state.workloads)
+    if state.document is not None:
+        for uid in by_uid.keys() - workloads.keys():
+            workloads[uid] = Workload(uid=uid, namespace="", name="")
+    happenings: list[Happening] = []
+    for uid, workload in workloads.items():
+        if workload.step is None and workload.listing <= event.number:
+            seen = observe(workload, by_uid.get(uid, ()), state.settings, now)
+            workloads[uid] = seen.workload
+            happenings += seen.happenings
+    if state.runtime.trouble.setback is not None:
+        happenings.insert(0, Happening(kind=EventKind.RUNTIME_FOUND, message="Podman answers again"))
+    view = replace(state.runtime, listing=None, listed=event.number, trouble=UNTROUBLED)
+    return Transition(
+        state=replace(state, runtime=view, workloads=workloads),
+        actions=tuple(RecordEvent(happening=item) for item in happenings),
+    )
+
+
+def lose(state: State, event: ContainersNotListed, now: float) -> Transition:
+    """The runtime does not answer: nothing is decided until it does."""
+    if event.number != state.runtime.listing:
+        return Transition(state=state)
+    return _lost(
+        replace(state, runtime=replace(state.runtime, listing=None)), event.reason, event.message, now
+    )
+
+
+def take_pull(state: State, event: PullAdvanced | PullSucceeded | PullFailed, now: float) -> Transition:
+    """News of a pull; of a pull that is no longer wanted there is none."""
+    workload = state.workloads.get(event.uid)
+    if workload is None or workload.pulling is None or workload.pulling.child != event.child:
+        return Transition(state=state)
+    match event:
+        case PullAdvanced(progress=progress):
+            moved = replace(workload, pulling=replace(workload.pulling, progress=progress))
+            return Transition(state=_put(state, moved))
+        case PullSucceeded():
+            fetched = replace(workload, pulling=None, fetched=event.child, pulls=UNTROUBLED)
+            happening = replace(
+                _happening(workload, EventKind.PULL_FINISHED, None, event.child),
+                size=event.size,
+                seconds=round(event.seconds, 3),
+            )
+            return Transition(state=_put(state, fetched), actions=(RecordEvent(happening=happening),))
+        case PullFailed(reason=Reason.PODMAN_UNAVAILABLE):
+            return _lost(_put(state, replace(workload, pulling=None)), event.reason, event.message, now)
+        case PullFailed():
+            trouble = set_back(
+                workload.pulls, event.reason, event.message, seed=state.settings.seed(event.uid), now=now
+            )
+            failed = replace(workload, pulling=None, pulls=trouble)
+            return Transition(
+                state=_put(state, failed),
+                actions=_told_once(
+                    workload, workload.pulls, EventKind.PULL_FAILED, event.reason, event.message
+                ),
+            )
+
+
+def take_step(state: State, event: StepSucceeded | StepFailed, now: float) -> Transition:
+    """A step is over: only a listing that begins now shows its effect."""
+    workload = state.workloads.get(event.uid)
+    if workload is None or workload.step is None:
+        return Transition(state=state)
+    step = workload.step
+    over = replace(workload, step=None, listing=state.runtime.numbers + 1)
+    after = want_listing(_put(state, over))
+    match event:
+        case StepSucceeded():
+            match step:
+                case StartContainer():
+                    over = replace(over, ready_since=None)
+                case StopContainer(container_id=stopped):
+                    # Our own doing: it does not count as one of the container's ends.
+                    over = replace(over, ending=_ending(workload, stopped), ready_since=None)
+                case _:
+                    pass
+            return Transition(state=_put(after, over), actions=_removed(workload))
+        case StepFailed(reason=Reason.PODMAN_UNAVAILABLE):
+            return _lost(after, event.reason, event.message, now)
+        case StepFailed():
+            if isinstance(step, CreateContainer) and event.reason is Reason.IMAGE_NOT_FOUND:
+                over = replace(over, fetched=None)  # somebody pruned it since it was pulled
+            trouble = set_back(
+                workload.steps, event.reason, event.message, seed=state.settings.seed(event.uid), now=now
+            )
+            return Transition(
+                state=_put(after, replace(over, steps=trouble)),
+                actions=_told_once(
+                    workload, workload.steps, EventKind.START_FAILED, event.reason, event.message
+                ),
+            )
+
+
+def _lost(state: State, reason: Reason, message: str, now: float) -> Transition:
+    known = state.runtime.trouble
+    trouble = set_back(known, reason, message, seed=state.settings.seed("runtime"), now=now)
+    lost = replace(state, runtime=replace(state.runtime, trouble=trouble))
+    if known.setback is not None:
+        return Transition(state=lost)
+    happening = Happening(kind=EventKind.RUNTIME_LOST, reason=reason, message=message)
+    return Transition(state=lost, actions=(RecordEvent(happening=happening),))
+
+
+def _ending(workload: Workload, container_id: str) -> Ending | None:
+    for container in workload.containers:
+        if container.container_id == container_id:
+            return Ending(container_id=container_id, started_at=container.started_at)
+    return workload.ending
+
+
+def _put(state: State, workload: Workload) -> State:
+    return replace(state, workloads={**state.workloads, workload.uid: workload})
+
+
+def _removed(workload: Workload) -> tuple[RecordEvent, ...]:
+    step = workload.step
+    if not isinstance(step, RemoveContainer):
+        return ()
+    message = f"container {step.container_id[:12]} removed"
+    return (RecordEvent(happening=_happening(workload, EventKind.REMOVED, None, message)),)
+
+
+def _told_once(
+    workload: Workload, before: Trouble, kind: EventKind, reason: Reason, message: str
+) -> tuple[RecordEvent, ...]:
+    """The same failure again is no news: a registry that is down for a week fills no spool."""
+    if before.setback is not None and (before.setback.reason, before.setback.message) == (reason, message):
+        return ()
+    return (RecordEvent(happening=_happening(workload, kind, reason, message)),)
+
+
+def _happening(workload: Workload, kind: EventKind, reason: Reason | None, message: str) -> Happening:
+    release = None if workload.target is None else workload.target.release
+    return Happening(kind=kind, workload=workload.uid, release=release, reason=reason, message=message)

@@ -1,0 +1,172 @@
+"""All that the agent knows, as values. A transition makes a new state; nothing here is changed in place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from polyfleet_agent.core.actions import PublishReported, Step
+from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_shared.desired import DesiredDocument
+from polyfleet_shared.messages import Condition, Phase, PullProgress
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Durations in seconds.
+
+    `report_interval` bounds the age of `readySeconds`; `resync_interval` how long a change that the
+    runtime did not tell can go unseen; `healthy_after` is how long a new container must
+    run before its predecessor is removed; `stable_after` how long one must run before its earlier
+    failures are forgotten; `crash_loop_after` counts the ends in a row that make a crash loop.
+    """
+
+    device: str
+    report_interval: float = 30.0
+    telemetry_interval: float = 60.0
+    resync_interval: float = 120.0
+    healthy_after: float = 10.0
+    stable_after: float = 600.0
+    crash_loop_after: int = 3
+
+    def seed(self, subject: str) -> str:
+        """What a subject's jitter is drawn from: other devices wait other times."""
+        return f"{self.device}/{subject}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """Why something did not work, and when it is tried again (monotonic)."""
+
+    reason: Reason
+    message: str
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """The setbacks in a row of one kind of work; without a setback it goes well at the moment."""
+
+    failures: int = 0
+    setback: Setback | None = None
+
+    def waits(self, now: float) -> float | None:
+        """Until when (monotonic) nothing is tried, None if it may be tried now."""
+        if self.setback is None or self.setback.retry_at <= now:
+            return None
+        return self.setback.retry_at
+
+
+UNTROUBLED: Final = Trouble()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulling:
+    """A pull under way."""
+
+    child: str
+    progress: PullProgress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """One end of one start of a container: counted once, however often it is seen."""
+
+    container_id: str
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One workload on this device.
+
+    `target` is what shall run, and `spec_hash` its container's: without a target the workload is to be
+    removed, unless `hold` says that nothing is to be done. A held workload keeps the target it had.
+    `containers` are as last listed; `listing` is the number of the earliest listing that may replace
+    them (one that began before our own last step is stale). `fetched` is the child known to be in the
+    store. Pulls and steps fail and wait apart from each other, so that what runs is looked after while
+    its successor's image cannot be had.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    target: DesiredWorkload | None = None
+    spec_hash: str = ""
+    hold: HeldWorkload | None = None
+    containers: tuple[ObservedContainer, ...] = ()
+    listing: int = 0
+    listed: bool = False
+    step: Step | None = None
+    pulling: Pulling | None = None
+    fetched: str | None = None
+    pulls: Trouble = UNTROUBLED
+    steps: Trouble = UNTROUBLED
+    restarts: int = 0
+    ready_since: float | None = None
+    ending: Ending | None = None
+    phase: Phase = Phase.PENDING
+    wake_at: float | None = None
+
+    @property
+    def current(self) -> tuple[ObservedContainer, ...]:
+        """The containers of the wanted spec, made from the wanted image."""
+        return tuple(container for container in self.containers if self._is_current(container))
+
+    @property
+    def others(self) -> tuple[ObservedContainer, ...]:
+        """The containers of any other spec."""
+        return tuple(container for container in self.containers if not self._is_current(container))
+
+    def _is_current(self, container: ObservedContainer) -> bool:
+        return (
+            self.target is not None
+            and container.spec_hash == self.spec_hash
+            and container.image_id == self.target.containers[0].image.config
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDocument:
+    """A document on its way to the disk; with a setback the disk refused it and is asked again.
+
+    `under_way` is true while the disk has not answered.
+    """
+
+    document: DesiredDocument
+    payload: bytes
+    under_way: bool = True
+    trouble: Trouble = UNTROUBLED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeView:
+    """What is known of the runtime.
+
+    `listing` is the number of the listing under way, None if there is none; `again` asks for another
+    after it. `listed` is the number of the last that succeeded, 0 before the first.
+    """
+
+    numbers: int = 0
+    listing: int | None = None
+    again: bool = False
+    listed: int = 0
+    trouble: Trouble = UNTROUBLED
+    resync_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The whole agent. `document` is on disk; `saving` is not yet, and nothing is done for it."""
+
+    settings: Settings
+    document: DesiredDocument | None = None
+    saving: PendingDocument | None = None
+    refused: Condition | None = None
+    connection: int | None = None
+    runtime: RuntimeView = RuntimeView()
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    reported: PublishReported | None = None
+    report_due: float = 0.0
+    telemetry_due: float = 0.0
