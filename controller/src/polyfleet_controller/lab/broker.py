@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from polyfleet_controller.lab.ports import LOOPBACK, free_port, is_listening
+from polyfleet_controller.lab.ports import LOOPBACK, free_port, is_listening, require_free
 from polyfleet_controller.lab.processes import ChildProcess
 
 
@@ -77,8 +77,9 @@ class Broker:
         """Start it on its port.
 
         Raises:
-            LabError: it did not start; the message has the end of its log.
+            LabError: its port is taken, or it did not start; the message has the end of its log.
         """
+        require_free(self.port)
         self._process = ChildProcess.start(
             ["mosquitto", "-c", str(self._config)], log=self.directory / "mosquitto.log"
         )

@@ -64,10 +64,10 @@ class Device:
     def start(
         self, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
     ) -> ChildProcess:
-        """Start a program on the device.
+        """Start a program on the device: see `ChildProcess.start`.
 
         Raises:
-            LabError: the program does not exist or may not be executed.
+            LabError: the log cannot be written.
         """
         return ChildProcess.start(self.command(*command), log=log, environment=environment)
 

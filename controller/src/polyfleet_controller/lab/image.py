@@ -117,18 +117,7 @@ def build_image(recipe: ImageRecipe) -> Image:
         assemble_child(recipe, platform=platform, program=program)
         for platform, program in zip(recipe.platforms, programs, strict=True)
     ]
-    index = Blob.from_document(
-        INDEX_TYPE,
-        {
-            "schemaVersion": 2,
-            "mediaType": INDEX_TYPE,
-            "manifests": [
-                child.manifest.descriptor | {"platform": platform_document(child.platform)}
-                for child in children
-            ],
-        },
-    )
-    return Image(index=index, children=children)
+    return Image(index=assemble_index(children), children=children)
 
 
 @cache
@@ -180,6 +169,21 @@ def assemble_child(recipe: ImageRecipe, *, platform: str, program: bytes) -> Chi
         },
     )
     return Child(platform=platform, manifest=manifest, config=config, layers=layers)
+
+
+def assemble_index(children: Sequence[Child]) -> Blob:
+    """Return the index of these images."""
+    return Blob.from_document(
+        INDEX_TYPE,
+        {
+            "schemaVersion": 2,
+            "mediaType": INDEX_TYPE,
+            "manifests": [
+                child.manifest.descriptor | {"platform": platform_document(child.platform)}
+                for child in children
+            ],
+        },
+    )
 
 
 def platform_document(platform: str) -> dict[str, str]:

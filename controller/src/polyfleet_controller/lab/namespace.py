@@ -76,17 +76,16 @@ class Namespace:
         """Return a socket that listens on the port of the namespace's own 127.0.0.1.
 
         Raises:
-            OSError: the port is taken.
-            LabError: as `open_socket`.
+            LabError: the port is taken there; or as `open_socket`.
         """
         listener = self.open_socket()
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((LOOPBACK, port))
             listener.listen()
-        except OSError:
+        except OSError as error:
             listener.close()
-            raise
+            raise LabError(f"cannot listen on port {port} in {self.path}: {error}") from error
         return listener
 
     def processes(self) -> list[int]:

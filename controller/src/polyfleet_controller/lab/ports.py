@@ -36,3 +36,13 @@ def is_listening(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex((LOOPBACK, port)) == 0
+
+
+def require_free(port: int) -> None:
+    """Make sure that what answers on the port of 127.0.0.1 later is not what was there before.
+
+    Raises:
+        LabError: something listens on it.
+    """
+    if is_listening(port):
+        raise LabError(f"port {port} is taken: see `ss --listening --tcp --processes`")

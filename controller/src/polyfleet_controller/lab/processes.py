@@ -24,11 +24,17 @@ def search_path() -> str:
     return os.pathsep.join(dict.fromkeys([*directories, "/usr/sbin", "/sbin"]))
 
 
+# setpriv, because a preexec_fn is unsafe in a process with threads; the shell, because no signal comes from
+# an owner that was dead before it was asked for. The program and its arguments are the shell's parameters.
+_TIED_TO_OWNER = ("setpriv", "--pdeathsig=KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+
+
 class ChildProcess:
     """A program that runs in a process group of its own, with its output in a file."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, command: Sequence[str], log: Path) -> None:
         self._process = process
+        self._command = " ".join(command)
         self.log = log
 
     @classmethod
@@ -37,12 +43,13 @@ class ChildProcess:
     ) -> Self:
         """Start a program; its output is appended to `log`.
 
-        `environment` adds to this process's own.
+        `environment` adds to this process's own. A program that does not exist ends with exit code 127.
 
         Raises:
-            LabError: the program does not exist or may not be executed.
+            LabError: the log cannot be written.
         """
-        return cls(_forker.submit(_fork, command, log, environment or {}).result(), log=log)
+        process = _forker.submit(_fork, command, log, environment or {}).result()
+        return cls(process, command=command, log=log)
 
     @property
     def pid(self) -> int:
@@ -103,15 +110,14 @@ class ChildProcess:
             os.killpg(self.pid, number)
 
     def _describe(self) -> str:
-        return f"`{_command_of(self._process)}` (process {self.pid}, log {self.log})"
+        return f"`{self._command}` (process {self.pid}, log {self.log})"
 
 
 def _fork(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
         with log.open("ab") as output:
-            # setpriv sets the signal in the child: a preexec_fn is unsafe in a process with threads.
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                [*_TIED_TO_OWNER, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -124,11 +130,6 @@ def _fork(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
 
 def _extend(environment: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PATH": search_path(), **environment}
-
-
-def _command_of(process: subprocess.Popen[bytes]) -> str:
-    arguments = process.args
-    return " ".join(map(str, arguments[4:])) if isinstance(arguments, list) else str(arguments)
 
 
 def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None, seconds: float = 60) -> str:

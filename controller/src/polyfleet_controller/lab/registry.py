@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Self
 
-from polyfleet_controller.lab.ports import LOOPBACK, free_port, is_listening
+from polyfleet_controller.lab.ports import LOOPBACK, free_port, is_listening, require_free
 from polyfleet_controller.lab.processes import ChildProcess
 
 
@@ -61,8 +61,9 @@ class Registry:
         """Start it on its port.
 
         Raises:
-            LabError: it did not start; the message has the end of its log.
+            LabError: its port is taken, or it did not start; the message has the end of its log.
         """
+        require_free(self.port)
         self._process = ChildProcess.start(
             ["docker-registry", "serve", str(self._config)],
             log=self.directory / "registry.log",

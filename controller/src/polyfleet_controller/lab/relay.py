@@ -13,6 +13,7 @@ import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from polyfleet_controller.lab.errors import LabError
 from polyfleet_controller.lab.namespace import Namespace
 from polyfleet_controller.lab.ports import LOOPBACK
 
@@ -37,7 +38,7 @@ class Relay:
         self._thread.start()
         try:
             self.mend()
-        except BaseException:
+        except LabError:
             self.close()
             raise
 
@@ -51,7 +52,7 @@ class Relay:
         """Carry again, on these ports or on all. Idempotent.
 
         Raises:
-            OSError: something in the device took the port while the link was cut.
+            LabError: something on the device has the port.
         """
         for port in ports or self.ports:
             if port not in self._links:
