@@ -1,0 +1,140 @@
+"""The registry client: from an image's name to the digests of every platform."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import httpx2
+
+from polyfleet_controller.domain.images import DEFAULT_TAG, ImageReference, IndexChild, ResolvedImage
+from polyfleet_controller.registry.cache import BoundedCache
+from polyfleet_controller.registry.documents import (
+    Artifact,
+    ImageIndex,
+    ImageManifest,
+    IndexEntry,
+    read_config,
+    read_manifest,
+)
+from polyfleet_controller.registry.session import Session
+from polyfleet_controller.services.ports import RegistryFailure
+from polyfleet_shared.codec import DecodeError
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT: Final = 30.0
+_CACHED: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    """A document for ever: what a digest names never changes, but not every repository holds it."""
+
+    repository: str
+    digest: str
+
+
+class RegistryClient:
+    """Resolves references without credentials. Threads may share it.
+
+    `insecure` names the registries (`host[:port]`) that are spoken to in plain HTTP; `timeout` is how many
+    seconds one resolve may take.
+    """
+
+    def __init__(self, *, insecure: frozenset[str] = frozenset(), timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._insecure = insecure
+        self._timeout = timeout
+        self._context = httpx2.create_ssl_context()
+        self._manifests: BoundedCache[_Address, ImageIndex | ImageManifest | Artifact] = BoundedCache(_CACHED)
+        self._platforms: BoundedCache[_Address, Platform] = BoundedCache(_CACHED)
+
+    def resolve(self, reference: ImageReference) -> ResolvedImage:
+        """Ask the registry what the reference names now.
+
+        Raises:
+            RegistryFailure: it has no such image, or no answer.
+        """
+        with self._open(reference) as session:
+            [(index, document)] = session.map(partial(self._read_root, session), [reference])
+            entries = _entries(reference, index, document)
+            found = session.map(partial(self._read_child, session), entries)
+        children = _first_of_each(child for child in found if child is not None)
+        if not children:
+            raise _invalid(reference, "it holds no container image for any platform")
+        return ResolvedImage(repository=reference.repository, index=index, children=children)
+
+    def _open(self, reference: ImageReference) -> Session:
+        return Session(
+            reference,
+            plain_http=reference.registry in self._insecure,
+            context=self._context,
+            seconds=self._timeout,
+        )
+
+    def _read_root(
+        self, session: Session, reference: ImageReference
+    ) -> tuple[str, ImageIndex | ImageManifest | Artifact]:
+        if reference.digest is not None:
+            return reference.digest, self._read_manifest(session, reference.digest)
+        fetched = session.fetch_manifest(reference.tag or DEFAULT_TAG)
+        return fetched.digest, _parse(session, fetched.digest, read_manifest, fetched.content)
+
+    def _read_child(self, session: Session, entry: IndexEntry) -> IndexChild | None:
+        """Read one image; None where the entry turns out to be none."""
+        manifest = self._read_manifest(session, entry.digest)
+        if not isinstance(manifest, ImageManifest):
+            return None
+        platform = entry.platform or self._read_platform(session, manifest.config)
+        if platform is None:
+            return None
+        return IndexChild(platform=platform, child=entry.digest, config=manifest.config, size=manifest.size)
+
+    def _read_manifest(self, session: Session, digest: str) -> ImageIndex | ImageManifest | Artifact:
+        address = _Address(repository=session.reference.repository, digest=digest)
+        document = self._manifests.get(address)
+        if document is None:
+            document = _parse(session, digest, read_manifest, session.fetch_manifest(digest).content)
+            self._manifests.put(address, document)
+        return document
+
+    def _read_platform(self, session: Session, config: str) -> Platform | None:
+        address = _Address(repository=session.reference.repository, digest=config)
+        platform = self._platforms.get(address)
+        if platform is None:
+            platform = _parse(session, config, read_config, session.fetch_config(config))
+            if platform is not None:
+                self._platforms.put(address, platform)
+        return platform
+
+
+def _entries(
+    reference: ImageReference, index: str, document: ImageIndex | ImageManifest | Artifact
+) -> tuple[IndexEntry, ...]:
+    match document:
+        case ImageIndex():
+            return document.entries
+        case ImageManifest():
+            return (IndexEntry(digest=index, platform=None),)
+        case Artifact():
+            raise _invalid(reference, f"it is no container image but {document.media_type[:80]!r}")
+
+
+def _first_of_each(children: Iterable[IndexChild]) -> tuple[IndexChild, ...]:
+    first: dict[Platform, IndexChild] = {}
+    for child in children:
+        first.setdefault(child.platform, child)
+    return tuple(first.values())
+
+
+def _parse(session: Session, digest: str, read: Callable[[bytes], T], content: bytes) -> T:
+    try:
+        return read(content)
+    except DecodeError as error:
+        raise _invalid(session.reference, f"{digest}: {error}") from error
+
+
+def _invalid(reference: ImageReference, message: str) -> RegistryFailure:
+    return RegistryFailure(Reason.IMAGE_INVALID, f"{reference}: {message}")
