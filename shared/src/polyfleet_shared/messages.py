@@ -239,9 +239,12 @@ class Event:
     """What happened, kept on the device until the controller has it. `at` is the device's own clock.
 
     `size` in bytes and `seconds` tell the extent where there is one (a pull's bytes and duration).
+    `after` says that the device keeps no event up to this seq any more (acknowledged, or dropped from a
+    full spool): the controller waits for none of them.
     """
 
     stamp: Stamp
+    after: int = 0
     kind: EventKind
     at: datetime
     workload: str | None = None
@@ -250,6 +253,9 @@ class Event:
     message: str = ""
     size: int | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_counter("after", self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

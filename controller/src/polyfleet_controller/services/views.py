@@ -3,12 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Generic, TypeVar
 
+from polyfleet_controller.domain.devices import Admission, Connectivity
+from polyfleet_controller.domain.sync import Sync
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
+
+__all__ = [
+    "Admission",
+    "AssignmentView",
+    "Child",
+    "Connectivity",
+    "DeviceDetail",
+    "DevicePlacement",
+    "DeviceView",
+    "EventView",
+    "Incarnation",
+    "Page",
+    "PlatformCount",
+    "ReleaseView",
+    "Sync",
+    "WorkloadDetail",
+    "WorkloadView",
+]
 
 T = TypeVar("T")
 
@@ -19,31 +38,6 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None
-
-
-class Admission(StrEnum):
-    """Whether a device may be given work."""
-
-    ADMITTED = "admitted"
-    PENDING = "pending"  # unknown to this controller, or deleted here and back again: an operator decides
-
-
-class Connectivity(StrEnum):
-    """Presence as last known; `unknown` before the first presence message."""
-
-    ONLINE = "online"
-    OFFLINE = "offline"
-    UNKNOWN = "unknown"
-
-
-class Sync(StrEnum):
-    """How what a device reports stands to what it should run. Never `in_sync` without proof."""
-
-    IN_SYNC = "in_sync"  # it works by the newest document and every workload runs its pinned child
-    WORKING = "working"  # it has the newest document and is not there yet
-    BEHIND = "behind"  # it has not confirmed the newest document
-    FAILING = "failing"  # a workload on it has a reason why it does not run
-    UNASSIGNED = "unassigned"  # no document was ever made for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +185,13 @@ class DevicePlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadDetail:
-    """Everything about one workload; `manifest` is the JSON text of the newest one."""
+    """Everything about one workload; `manifest` is the JSON text of the newest one.
+
+    `placements` are one page of them, by the device's name; `next_cursor` asks for the following one.
+    """
 
     workload: WorkloadView
     manifest: str
     release: ReleaseView | None
     placements: tuple[DevicePlacement, ...]
+    next_cursor: str | None

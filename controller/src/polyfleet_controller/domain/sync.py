@@ -1,0 +1,75 @@
+"""How what a device reports stands to what it should run. Never in sync without proof."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from polyfleet_controller.domain.observation import Lag
+from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
+
+
+class Sync(StrEnum):
+    """The state of a device as a whole. Never `in_sync` without proof."""
+
+    IN_SYNC = "in_sync"  # it works by the newest document and every workload runs its pinned child
+    WORKING = "working"  # it has the newest document and is not there yet
+    BEHIND = "behind"  # it has not confirmed the newest document
+    FAILING = "failing"  # a workload on it has a reason why it does not run
+    HELD = "held"  # all that it is given runs; a workload that is meant for it cannot be given to it
+    UNASSIGNED = "unassigned"  # no document was ever made for it
+
+
+class Standing(StrEnum):
+    """The state of one workload on one device."""
+
+    HELD = "held"  # the controller does not give it to the device, for the stated reason
+    PENDING = "pending"  # given, and neither proven nor failing yet
+    RUNNING = "running"  # proven: the pinned child runs
+    COMPLETED = "completed"  # proven: the pinned child ran and ended well
+    FAILING = "failing"  # the device says why it does not run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """What a device must prove: the release, and each container's child and config digest."""
+
+    release: str
+    child: str
+    config: str
+
+
+def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
+    """The standing of a workload; a pin of None is one that the controller holds.
+
+    A report about another release says nothing about this one.
+    """
+    if pin is None:
+        return Standing.HELD
+    if report is None or report.release != pin.release:
+        return Standing.PENDING
+    if _proves(pin, report.containers, running=True):
+        return Standing.RUNNING
+    if report.phase is Phase.COMPLETED and _proves(pin, report.containers, running=False):
+        return Standing.COMPLETED
+    return Standing.PENDING if report.reason is None else Standing.FAILING
+
+
+def judge_device(lag: Lag, standings: Iterable[Standing], *, impeded: bool) -> Sync:
+    """The state of a device; `impeded` if something keeps the controller from giving it its document."""
+    if lag is Lag.UNASSIGNED:
+        return Sync.UNASSIGNED
+    if lag is not Lag.CURRENT:
+        return Sync.BEHIND
+    seen = set(standings)
+    if impeded or Standing.FAILING in seen:
+        return Sync.FAILING
+    if Standing.PENDING in seen:
+        return Sync.WORKING
+    return Sync.HELD if Standing.HELD in seen else Sync.IN_SYNC
+
+
+def _proves(pin: Pin, containers: tuple[ContainerReport, ...], *, running: bool) -> bool:
+    return bool(containers) and all(
+        container.running is running and container.image_id == pin.config and container.child == pin.child
+        for container in containers
+    )
