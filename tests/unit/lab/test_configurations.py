@@ -42,9 +42,7 @@ def test_a_persistent_broker_names_its_directory() -> None:
 
 
 def test_everything_of_a_podman_is_below_its_directory() -> None:
-    files = render_podman_files(
-        PodmanStore(directory=Path("/srv/p")), registry="127.0.0.1:5001", runtime="runc"
-    )
+    files = render_podman_files(PodmanStore(directory=Path("/srv/p")), registry="127.0.0.1:5001")
     policy = Path("/srv/p/home/.config/containers/policy.json")
     assert files.pop(policy) == '{"default": [{"type": "insecureAcceptAnything"}]}\n'
     assert {path.name: tomllib.loads(content) for path, content in files.items()} == {

@@ -19,7 +19,6 @@ COMPLETE = MachineFacts(
     root=True,
     debian=True,
     machine="x86_64",
-    unified_cgroups=True,
     programs=frozenset(PACKAGES),
     filesystems=frozenset(FILESYSTEMS),
     workspace_filesystem="ext4",
@@ -67,24 +66,6 @@ def test_one_native_platform_needs_no_foreign_programs() -> None:
     foreign = {"update-binfmts", "qemu-arm-static", "arm-linux-gnueabihf-gcc"}
     facts = dataclasses.replace(COMPLETE, programs=frozenset(PACKAGES) - foreign)
     assert not find_shortfall(facts, ["linux/amd64"])
-
-
-@pytest.mark.parametrize(
-    ("unified", "present", "missing"),
-    [
-        (True, {"crun"}, ()),
-        (True, {"runc"}, ()),
-        (True, set(), ("crun",)),
-        (False, {"crun"}, ("runc",)),
-        (False, {"runc"}, ()),
-    ],
-)
-def test_the_runtime_has_to_suit_the_cgroups(
-    *, unified: bool, present: set[str], missing: tuple[str, ...]
-) -> None:
-    programs = (frozenset(PACKAGES) - {"crun", "runc"}) | present
-    facts = dataclasses.replace(COMPLETE, unified_cgroups=unified, programs=programs)
-    assert find_shortfall(facts).programs == missing
 
 
 @pytest.mark.parametrize(

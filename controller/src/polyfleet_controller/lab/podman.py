@@ -2,14 +2,13 @@
 
 import http.client
 import os
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from polyfleet_controller.lab.errors import LabError
 from polyfleet_controller.lab.namespace import Namespace
-from polyfleet_controller.lab.processes import ChildProcess, run, search_path
+from polyfleet_controller.lab.processes import ChildProcess, run
 
 MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path, less the terminating zero
 
@@ -50,13 +49,14 @@ class PodmanStore:
         }
 
 
-def render_podman_files(store: PodmanStore, *, registry: str, runtime: str) -> dict[Path, str]:
+def render_podman_files(store: PodmanStore, *, registry: str) -> dict[Path, str]:
     """Return the content of every configuration file: containers.conf(5), storage.conf(5) and others.
 
-    `registry` is host:port of the one that may use plain HTTP, `runtime` an OCI runtime.
+    `registry` is host:port of the one that may use plain HTTP.
     """
     directory = store.directory
     return {
+        # runtime: crun refuses all but pure cgroup v2, and needs CAP_SYS_RESOURCE there; runc takes any.
         # default_ulimits: Podman's own, over a million files, need CAP_SYS_RESOURCE.
         # lock_type: the default, one shared memory segment for all of root's Podmans, is reset by each new
         # store, and two containers may then share a lock.
@@ -65,7 +65,7 @@ def render_podman_files(store: PodmanStore, *, registry: str, runtime: str) -> d
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 
 [engine]
-runtime = "{runtime}"
+runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 events_logfile_path = "{directory}/events.log"
@@ -95,29 +95,6 @@ insecure = true
     }
 
 
-def has_unified_cgroups() -> bool:
-    """Say whether this machine has cgroup v2 and nothing else."""
-    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
-
-
-def suitable_runtimes(*, unified_cgroups: bool) -> tuple[str, ...]:
-    """Return the OCI runtimes that work with such cgroups, best first."""
-    return ("crun", "runc") if unified_cgroups else ("runc",)  # crun refuses cgroup v1 and mixtures
-
-
-def choose_runtime() -> str:
-    """Return the OCI runtime to use on this machine.
-
-    Raises:
-        LabError: there is none.
-    """
-    candidates = suitable_runtimes(unified_cgroups=has_unified_cgroups())
-    for candidate in candidates:
-        if shutil.which(candidate, path=search_path()) is not None:
-            return candidate
-    raise LabError(f"no OCI runtime: apt-get install {candidates[0]}")
-
-
 class Podman:
     """The API service over one store; the containers run on while it is down."""
 
@@ -130,14 +107,12 @@ class Podman:
         """Create the store with its configuration; the registry (host:port) may use plain HTTP.
 
         Raises:
-            LabError: the path is too long for a socket, or there is no OCI runtime.
+            LabError: the path is too long for a socket.
         """
         if len(os.fsencode(self.store.socket)) > MAX_SOCKET_PATH_BYTES:
             raise LabError(f"{self.store.socket} is too long for a socket: choose a shorter directory")
         self.store.scratch.mkdir(parents=True)
-        for path, content in render_podman_files(
-            self.store, registry=registry, runtime=choose_runtime()
-        ).items():
+        for path, content in render_podman_files(self.store, registry=registry).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
 

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from polyfleet_controller.lab.binfmt import HANDLERS, NATIVE
 from polyfleet_controller.lab.image import COMPILERS, PLATFORMS
-from polyfleet_controller.lab.podman import has_unified_cgroups, suitable_runtimes
 from polyfleet_controller.lab.processes import search_path
 
 NETAVARK = "/usr/lib/podman/netavark"  # a program that is not on PATH
@@ -22,7 +21,6 @@ PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "podman": ("podman",),
         "runc": ("runc",),
-        "crun": ("crun",),
         NETAVARK: ("netavark", "aardvark-dns"),
         "iptables": ("iptables",),
         "ip": ("iproute2",),
@@ -51,7 +49,6 @@ class MachineFacts:
     root: bool
     debian: bool
     machine: str
-    unified_cgroups: bool
     programs: frozenset[str]
     filesystems: frozenset[str]
     workspace_filesystem: str
@@ -103,7 +100,6 @@ def gather_facts() -> MachineFacts:
         root=os.geteuid() == 0,
         debian=Path("/etc/debian_version").exists(),
         machine=machine.machine(),
-        unified_cgroups=has_unified_cgroups(),
         programs=frozenset(program for program in PACKAGES if shutil.which(program, path=path)),
         filesystems=frozenset(name for name in FILESYSTEMS if _kernel_offers(name)),
         workspace_filesystem=filesystem_of(
@@ -124,10 +120,8 @@ def filesystem_of(directory: Path, mount_info: str) -> str:
 
 
 def _needed_programs(facts: MachineFacts, platforms: Sequence[str]) -> Iterator[str]:
-    yield from ("podman", NETAVARK, "iptables", "ip", "nsenter", "setpriv", "mosquitto", "docker-registry")
-    runtimes = suitable_runtimes(unified_cgroups=facts.unified_cgroups)
-    if facts.programs.isdisjoint(runtimes):
-        yield runtimes[0]
+    yield from ("podman", "runc", NETAVARK, "iptables")
+    yield from ("ip", "nsenter", "setpriv", "mosquitto", "docker-registry")
     for platform in platforms:
         yield COMPILERS[platform]
         if platform != NATIVE.get(facts.machine):
