@@ -2,7 +2,7 @@
 
 Strict means: `"7"` is no int, `true` is no int, `7.0` is no int, a number that does not fit 64 bits is
 refused, so are NUL and lone surrogates in text (no database takes them). Every problem in a document is
-found in one go, and each names its path (`spec.containers[0].image`).
+found in one go, and each names its path (`spec.containers[0].image`). Times come out in UTC.
 
 Names are snake_case in Python and camelCase in JSON; `None` is left out. The supported types are those of
 the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, TextValue (as Platform is),
@@ -10,11 +10,13 @@ the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, T
 """
 
 import json
+import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar
 
@@ -28,6 +30,15 @@ _Encode: TypeAlias = Callable[[typing.Any], JsonValue]
 
 _INT64: Final = 2**63
 _SHOWN: Final = 60
+
+# A document's size bounds the work that it makes, these two the text that it makes.
+_MAX_PROBLEMS: Final = 100
+_MAX_PROBLEMS_TOLD: Final = 10
+
+# RFC 3339, section 5.6; Python itself takes more of ISO 8601 than that.
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 @typing.runtime_checkable
@@ -57,11 +68,16 @@ class Problem:
 
 
 class DecodeError(PolyfleetError, ValueError):
-    """A document that cannot be read, with everything that is wrong in it."""
+    """A document that cannot be read, with what is wrong in it: all of it, up to a hundred problems.
+
+    The text tells the first ten.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = problems
+        self.problems = problems[:_MAX_PROBLEMS]
+        told = "; ".join(str(problem) for problem in problems[:_MAX_PROBLEMS_TOLD])
+        more = len(problems) - _MAX_PROBLEMS_TOLD
+        super().__init__(f"{told}; and {more} more" if more > 0 else told)
 
     def under(self, prefix: str) -> "DecodeError":
         """The same problems, seen from the document around this one."""
@@ -82,7 +98,10 @@ def parse_json(data: bytes, *, limit: int) -> JsonValue:
     if len(data) > limit:
         raise _refused(f"{len(data)} bytes are more than the {limit} allowed")
     try:
-        document: JsonValue = json.loads(data, parse_constant=_refuse_constant)
+        # As text: of bytes, Python would guess between UTF-8, UTF-16 and UTF-32.
+        document: JsonValue = json.loads(
+            data.decode(), parse_constant=_refuse_constant, parse_float=_parse_float
+        )
     except UnicodeDecodeError as error:
         raise _refused(f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -111,9 +130,13 @@ def decode(kind: type[T], document: object, *, unknown: UnknownFields = UnknownF
     return value
 
 
-def encode(value: object) -> dict[str, JsonValue]:
-    """The JSON object for a dataclass value; `decode` gives the value back."""
-    document = _encoder(type(value))(value)
+def encode(value: object, *, omit_defaults: bool = False) -> dict[str, JsonValue]:
+    """The JSON object for a dataclass value; `decode` gives the value back.
+
+    `omit_defaults` leaves out each field that holds its default: what uses nothing new then reads the same
+    to a receiver that does not know the new fields, and hashes the same.
+    """
+    document = _encoder(type(value), omit_defaults=omit_defaults)(value)
     if not isinstance(document, dict):
         raise TypeError(f"{type(value).__name__} is no dataclass")
     return document
@@ -129,6 +152,12 @@ def _join(prefix: str, path: str) -> str:
     return prefix + path if not prefix or not path or path.startswith("[") else f"{prefix}.{path}"
 
 
+def _printable(key: str) -> str:
+    """A key as its own text where that is safe to log and to store, else as JSON escapes it."""
+    shown = key[:_SHOWN]
+    return shown if shown.isascii() and shown.isprintable() else json.dumps(shown)
+
+
 def _refused(message: str) -> DecodeError:
     return DecodeError((Problem(path="", message=message),))
 
@@ -137,11 +166,19 @@ def _refuse_constant(name: str) -> typing.NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
 def _expected(what: str, got: object) -> DecodeError:
-    return _refused(f"expected {what}, got {_describe(got)}")
+    return _refused(f"expected {what}, got {describe(got)}")
 
 
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
+    """What a JSON value is, in a few words of bounded length; safe to log."""
     match value:
         case None:
             return "null"
@@ -197,15 +234,13 @@ def _decode_bool(document: object) -> bool:
 
 
 def _decode_datetime(document: object) -> datetime:
+    text = _decode_text(document)
+    if _RFC_3339.fullmatch(text) is None:
+        raise _expected("a time with its offset from UTC, as RFC 3339 has it", document)
     try:
-        moment = datetime.fromisoformat(_decode_text(document))
-    except ValueError as error:
-        if isinstance(error, DecodeError):
-            raise
-        raise _expected("a time as RFC 3339 has it", document) from None
-    if moment.tzinfo is None:
-        raise _expected("a time with its offset from UTC", document)
-    return moment
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # a thirteenth month; a time before the year 1 in UTC
+        raise _expected("a time that exists", document) from None
 
 
 _SCALARS: Final[dict[object, _Decode]] = {
@@ -269,6 +304,8 @@ def _tuple_decoder(inner: _Decode) -> _Decode:
                 values.append(inner(item))
             except DecodeError as error:
                 problems += error.under(f"[{position}]").problems
+            if len(problems) >= _MAX_PROBLEMS:
+                break
         if problems:
             raise DecodeError(tuple(problems))
         return tuple(values)
@@ -287,6 +324,8 @@ def _mapping_decoder(inner: _Decode) -> _Decode:
                 values[_decode_text(key)] = inner(item)
             except DecodeError as error:
                 problems += error.under(f"[{json.dumps(key[:_SHOWN])}]").problems
+            if len(problems) >= _MAX_PROBLEMS:
+                break
         if problems:
             raise DecodeError(tuple(problems))
         return values
@@ -339,7 +378,7 @@ def _object_decoder(kind: type, unknown: UnknownFields) -> _Decode:
                 except DecodeError as error:
                     problems += error.under(key).problems
             elif unknown is UnknownFields.REFUSE:
-                refused.append(Problem(path=key[:_SHOWN], message="unknown field"))
+                refused.append(Problem(path=_printable(key), message="unknown field"))
         if problems:
             raise DecodeError((*refused, *problems))
         return _construct(kind, values, tuple(refused))
@@ -368,17 +407,17 @@ def _is_required(field: "Field[typing.Any]") -> bool:
 
 
 _ENCODED_AS_THEY_ARE: Final = (str, int, float, bool, types.NoneType)
-_encoders: Final[dict[type, _Encode]] = {}
+_encoders: Final[dict[tuple[type, bool], _Encode]] = {}
 
 
-def _encoder(kind: type) -> _Encode:
-    known = _encoders.get(kind)
+def _encoder(kind: type, *, omit_defaults: bool) -> _Encode:
+    known = _encoders.get((kind, omit_defaults))
     if known is None:
-        known = _encoders[kind] = _build_encoder(kind)
+        known = _encoders[kind, omit_defaults] = _build_encoder(kind, omit_defaults=omit_defaults)
     return known
 
 
-def _build_encoder(kind: type) -> _Encode:
+def _build_encoder(kind: type, *, omit_defaults: bool) -> _Encode:
     encoder: _Encode
     if kind in _ENCODED_AS_THEY_ARE:
         encoder = _encode_itself
@@ -387,11 +426,11 @@ def _build_encoder(kind: type) -> _Encode:
     elif kind is datetime:
         encoder = _encode_datetime
     elif kind is tuple:
-        encoder = _encode_tuple
+        encoder = _tuple_encoder(omit_defaults=omit_defaults)
     elif issubclass(kind, Mapping):
-        encoder = _encode_mapping
+        encoder = _mapping_encoder(omit_defaults=omit_defaults)
     elif is_dataclass(kind):
-        encoder = _object_encoder(kind)
+        encoder = _object_encoder(kind, omit_defaults=omit_defaults)
     else:
         raise TypeError(f"the codec does not know {kind!r}")
     return encoder
@@ -402,26 +441,37 @@ def _encode_itself(value: JsonValue) -> JsonValue:
 
 
 def _encode_datetime(value: datetime) -> JsonValue:
-    return value.isoformat().replace("+00:00", "Z")
+    if value.tzinfo is None:
+        raise TypeError("a time without its offset from UTC is no point in time")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _encode_tuple(value: tuple[object, ...]) -> JsonValue:
-    return [_encoder(type(item))(item) for item in value]
+def _tuple_encoder(*, omit_defaults: bool) -> _Encode:
+    def encode_tuple(value: tuple[object, ...]) -> JsonValue:
+        return [_encoder(type(item), omit_defaults=omit_defaults)(item) for item in value]
+
+    return encode_tuple
 
 
-def _encode_mapping(value: Mapping[str, object]) -> JsonValue:
-    return {key: _encoder(type(item))(item) for key, item in value.items()}
+def _mapping_encoder(*, omit_defaults: bool) -> _Encode:
+    def encode_mapping(value: Mapping[str, object]) -> JsonValue:
+        return {key: _encoder(type(item), omit_defaults=omit_defaults)(item) for key, item in value.items()}
+
+    return encode_mapping
 
 
-def _object_encoder(kind: type) -> _Encode:
-    plan = tuple((field.name, json_name(field.name)) for field in fields(kind))
+def _object_encoder(kind: type, *, omit_defaults: bool) -> _Encode:
+    plan = tuple(
+        (field.name, json_name(field.name), field.default if omit_defaults else MISSING)
+        for field in fields(kind)
+    )
 
     def encode_object(value: object) -> JsonValue:
         document: dict[str, JsonValue] = {}
-        for name, key in plan:
+        for name, key, default in plan:
             item = getattr(value, name)
-            if item is not None:
-                document[key] = _encoder(type(item))(item)
+            if item is not None and item != default:
+                document[key] = _encoder(type(item), omit_defaults=omit_defaults)(item)
         return document
 
     return encode_object

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, JsonValue, Problem, decode, dump_json, encode
+from polyfleet_shared.codec import DecodeError, JsonValue, Problem, decode, describe, dump_json, encode
 from polyfleet_shared.messages import DocumentVersion
 from polyfleet_shared.names import is_name
 from polyfleet_shared.reasons import Reason
@@ -18,6 +18,7 @@ from polyfleet_shared.wire import seal, unseal
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 
 _CONTENT: Final = ("workloads", "held")
+_MAX_MESSAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def read_desired(payload: bytes, *, features: AbstractSet[str]) -> DesiredDocume
 
     Raises:
         DecodeError: the document as a whole is unreadable: no version, no `workloads` list, content that
-            does not match its digest, or a workload without so much as a uid and a name.
+            does not match its digest, or an entry without so much as a uid, a namespace and a name.
     """
     document = unseal(Channel.DESIRED, payload)
     content: dict[str, JsonValue] = {key: document.pop(key) for key in _CONTENT if key in document}
@@ -70,25 +71,35 @@ def read_desired(payload: bytes, *, features: AbstractSet[str]) -> DesiredDocume
     entries = content.get("workloads")
     if not isinstance(entries, list):
         raise _problem("workloads", "expected a list; only an explicit empty list stops everything")
-    if _digest(content) != version.digest:
-        raise _problem("document.digest", "the content is not the one that the digest names")
-    controller_held = decode(_Held, {"held": content.get("held", [])}).held
+    _check_digest(content, version.digest)
+    held_entries = content.get("held", [])
+    if not isinstance(held_entries, list):
+        raise _problem("held", f"expected a list, got {describe(held_entries)}")
     read = [
-        _read_workload(entry, f"workloads[{position}]", features) for position, entry in enumerate(entries)
+        *(_read_held(entry, f"held[{position}]") for position, entry in enumerate(held_entries)),
+        *(
+            _read_workload(entry, f"workloads[{position}]", features)
+            for position, entry in enumerate(entries)
+        ),
     ]
     result = DesiredDocument(
         version=version,
         workloads=tuple(item for item in read if isinstance(item, DesiredWorkload)),
-        held=controller_held + tuple(item for item in read if isinstance(item, HeldWorkload)),
+        held=tuple(item for item in read if isinstance(item, HeldWorkload)),
     )
     if len(result.uids) != len(result.workloads) + len(result.held):
         raise _problem("workloads", "two entries have the same uid")
     return result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    held: tuple[HeldWorkload, ...]
+def _read_held(entry: JsonValue, path: str) -> HeldWorkload:
+    """Keep an entry even if its reason is newer than this agent."""
+    if not isinstance(entry, dict):
+        raise _problem(path, "expected an object")
+    try:
+        return decode(HeldWorkload, entry)
+    except DecodeError as error:
+        return _hold(entry, path, Reason.INVALID_DOCUMENT, str(error.under(path)))
 
 
 def _read_workload(entry: JsonValue, path: str, features: AbstractSet[str]) -> DesiredWorkload | HeldWorkload:
@@ -96,7 +107,8 @@ def _read_workload(entry: JsonValue, path: str, features: AbstractSet[str]) -> D
         raise _problem(path, "expected an object")
     missing = _missing_features(entry, features)
     if missing:
-        return _hold(entry, path, Reason.UNSUPPORTED_FEATURE, f"requires {', '.join(missing)}")
+        shown = ", ".join(describe(feature) for feature in missing)
+        return _hold(entry, path, Reason.UNSUPPORTED_FEATURE, f"this agent lacks a feature: {shown}")
     try:
         return decode(DesiredWorkload, entry)
     except DecodeError as error:
@@ -107,19 +119,31 @@ def _missing_features(entry: dict[str, JsonValue], features: AbstractSet[str]) -
     required = entry.get("requires", [])
     if not isinstance(required, list):
         return []  # the strict reading names the wrong type
-    return sorted({str(feature) for feature in required} - set(features))
+    return sorted({feature for feature in required if isinstance(feature, str)} - set(features))
 
 
 def _hold(entry: dict[str, JsonValue], path: str, reason: Reason, message: str) -> HeldWorkload:
     names = {key: entry.get(key) for key in ("uid", "namespace", "name")}
     for key, name in names.items():
         if not isinstance(name, str) or not is_name(name):
-            raise _problem(f"{path}.{key}", f"expected a name, got {name!r:.80}")
-    return decode(HeldWorkload, {**names, "reason": reason.value, "message": message})
+            raise _problem(f"{path}.{key}", f"expected a name, got {describe(name)}")
+    return decode(HeldWorkload, {**names, "reason": reason.value, "message": message[:_MAX_MESSAGE]})
 
 
 def _content(workloads: tuple[DesiredWorkload, ...], held: tuple[HeldWorkload, ...]) -> dict[str, JsonValue]:
-    return {"workloads": [encode(item) for item in workloads], "held": [encode(item) for item in held]}
+    return {
+        "workloads": [encode(item, omit_defaults=True) for item in workloads],
+        "held": [encode(item, omit_defaults=True) for item in held],
+    }
+
+
+def _check_digest(content: dict[str, JsonValue], promised: str) -> None:
+    try:
+        digest = _digest(content)
+    except (ValueError, RecursionError):  # half a surrogate pair; nested to the parser's very limit
+        raise _problem("", "the content has no digest") from None
+    if digest != promised:
+        raise _problem("document.digest", "the content is not the one that the digest names")
 
 
 def _digest(content: dict[str, JsonValue]) -> str:

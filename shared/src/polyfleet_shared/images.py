@@ -8,8 +8,10 @@ from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.platforms import Platform
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+# Host labels as in RFC 1123, section 2.1: a resolver fails in its own way on others.
+_LABEL: Final = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _REPOSITORY: Final = re.compile(
-    r"(?P<registry>[a-zA-Z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?)"
+    rf"(?P<registry>({_LABEL}([.]{_LABEL})*|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?)"
     r"/(?P<path>[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
 )
 _MAX_REPOSITORY_LENGTH: Final = 255

@@ -114,6 +114,8 @@ class Inventory:
     def __post_init__(self) -> None:
         if not self.platforms:
             raise InvalidMessageError("a device can run at least one platform")
+        if not self.wire_versions:
+            raise InvalidMessageError("an agent speaks at least one wire version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -176,6 +178,10 @@ class PullProgress:
     done: int
     total: int
 
+    def __post_init__(self) -> None:
+        _check_counter("done", self.done)
+        _check_counter("total", self.total)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadReport:
@@ -197,6 +203,13 @@ class WorkloadReport:
     pull: PullProgress | None = None
     containers: tuple[ContainerReport, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_name("workload uid", self.uid)
+        check_name("namespace", self.namespace)
+        check_name("workload name", self.name)
+        _check_counter("readySeconds", self.ready_seconds)
+        _check_counter("restarts", self.restarts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
@@ -214,6 +227,10 @@ class Reported:
     observed: DocumentVersion | None = None
     conditions: tuple[Condition, ...] = ()
     workloads: tuple[WorkloadReport, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({workload.uid for workload in self.workloads}) != len(self.workloads):
+            raise InvalidMessageError("two reports of a device are about the same workload")
 
 
 class EventKind(StrEnum):
@@ -270,6 +287,12 @@ class Telemetry:
     disk_used: int
     disk_total: int
     temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_counter("memoryUsed", self.memory_used)
+        _check_counter("memoryTotal", self.memory_total)
+        _check_counter("diskUsed", self.disk_used)
+        _check_counter("diskTotal", self.disk_total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

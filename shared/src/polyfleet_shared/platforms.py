@@ -25,7 +25,16 @@ _ARCHITECTURE_ALIASES: Final = {
 }
 
 # A variant that says nothing beyond the architecture: absent and these are the same platform.
-BASELINE_VARIANT: Final = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+BASELINE_VARIANT: Final = {
+    "amd64": "v1",
+    "arm64": "v8",
+    "arm": "v7",
+    "riscv64": "rva20u64",
+    "ppc64le": "power8",
+}
+
+# Written without their letter, or with a minor version of nought, by some builders.
+_ARM_VERSION: Final = re.compile(r"v?(?P<version>[0-9]+([.][1-9][0-9]*)?)([.]0)?")
 
 
 class InvalidPlatformError(PolyfleetError, ValueError):
@@ -40,11 +49,11 @@ class Fit(StrEnum):
     EMULATED = "emulated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """Normalised when made: aliases resolved, and the baseline of amd64 and arm64 has no variant.
+    """Normalised when made: aliases resolved, and the baseline of an architecture has no variant.
 
-    `linux/arm` is kept as `linux/arm/v7`, the reading of every container engine.
+    Only `linux/arm` is kept as `linux/arm/v7`, the reading of every container engine.
     """
 
     os: str
@@ -58,7 +67,7 @@ class Platform:
                     f"{part[:40]!r} is no part of a platform: os/architecture[/variant]"
                 )
         architecture, implied = _ARCHITECTURE_ALIASES.get(self.architecture, (self.architecture, None))
-        variant = self.variant or implied
+        variant = _spell_variant(architecture, self.variant or implied)
         if architecture == "arm":
             variant = variant or "v7"
         elif variant == BASELINE_VARIANT.get(architecture):
@@ -84,9 +93,24 @@ class Platform:
                     f"{text[:80]!r} is no platform: write os/architecture[/variant], for example linux/arm/v7"
                 )
 
+    def __lt__(self, other: "Platform") -> bool:
+        """Sort lists for people: by their text's parts, a baseline before its variants."""
+        return self._parts < other._parts
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return (self.os, self.architecture, self.variant or "")
+
     def __str__(self) -> str:
         parts = (self.os, self.architecture, self.variant)
         return "/".join(part for part in parts if part is not None)
+
+
+def _spell_variant(architecture: str, variant: str | None) -> str | None:
+    version = _ARM_VERSION.fullmatch(variant or "")
+    if architecture in ("arm", "arm64") and version is not None:
+        return f"v{version['version']}"
+    return variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Upward, unknown fields are ignored (an agent may be newer); downward they are re
 what it `requires` instead.
 """
 
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from polyfleet_shared.codec import (
@@ -12,12 +13,13 @@ from polyfleet_shared.codec import (
     Problem,
     UnknownFields,
     decode,
+    describe,
     dump_json,
     encode,
     parse_json,
 )
 from polyfleet_shared.errors import PolyfleetError
-from polyfleet_shared.messages import Acknowledgement, Event, Inventory, Presence, Reported, Telemetry
+from polyfleet_shared.messages import Acknowledgement, Event, Inventory, Presence, Reported, Stamp, Telemetry
 from polyfleet_shared.topics import DELIVERY, WIRE_VERSION, Channel
 
 T = TypeVar("T")
@@ -60,6 +62,22 @@ def decode_message(kind: type[T], payload: bytes) -> T:
     return decode(kind, unseal(channel, payload), unknown=unknown)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stamped:
+    stamp: Stamp
+
+
+def decode_stamp(channel: Channel, payload: bytes) -> Stamp | None:
+    """Where a message that `decode_message` refused stands, None if not even that can be read.
+
+    So that a refused event can be acknowledged, and does not block those behind it.
+    """
+    try:
+        return decode(_Stamped, unseal(channel, payload), unknown=UnknownFields.IGNORE).stamp
+    except DecodeError:
+        return None
+
+
 def seal(channel: Channel, document: dict[str, JsonValue]) -> bytes:
     """Put the wire version on a document and check its size."""
     payload = dump_json({**document, _VERSION: WIRE_VERSION})
@@ -76,6 +94,6 @@ def unseal(channel: Channel, payload: bytes) -> dict[str, JsonValue]:
         raise DecodeError((Problem(path="", message="expected an object"),))
     version = document.pop(_VERSION, None)
     if type(version) is not int or version != WIRE_VERSION:
-        shown = "missing" if version is None else f"{version!r} is not spoken here"
+        shown = "missing" if version is None else f"{describe(version)} is not spoken here"
         raise DecodeError((Problem(path=_VERSION, message=f"{shown}; this side speaks {WIRE_VERSION}"),))
     return document

@@ -133,9 +133,10 @@ class DesiredWorkload:
         """What makes a running container this one: 16 hexadecimal digits over all that shapes its run.
 
         The release and the index are left out on purpose: a release that changes only other platforms'
-        children must not restart anything here.
+        children must not restart anything here. So are fields that hold their default: an agent that knows
+        more fields must not restart what uses none of them.
         """
-        pinned = replace(container, image=replace(container.image, index=container.image.child))
+        pinned = replace(container, image=replace(container.image, index=container.image.child, size=0))
         shape = replace(
             self,
             namespace="x",
@@ -146,7 +147,7 @@ class DesiredWorkload:
             init_containers=(),
             containers=(pinned,),
         )
-        return hashlib.sha256(dump_json(encode(shape))).hexdigest()[:16]
+        return hashlib.sha256(dump_json(encode(shape, omit_defaults=True))).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
