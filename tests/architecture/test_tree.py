@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from architecture.sources import ROOT, files, read
+from polyfleet_controller.lab.requirements import NATIVE_COMPILER_PACKAGES, PACKAGES
 
 PROJECTS = ("pyproject.toml", "shared/pyproject.toml", "agent/pyproject.toml", "controller/pyproject.toml")
 
@@ -68,3 +69,10 @@ def test_the_lock_pins_every_package_by_hash() -> None:
 def test_every_debian_package_has_a_reason() -> None:
     lines = [line for line in read("debian-packages.txt").splitlines() if line and line[0] not in "#["]
     assert [line for line in lines if not re.match(r"[a-z0-9.+-]+( \[![a-z0-9]+\])? +# \S", line)] == []
+
+
+def test_setup_installs_what_the_demo_asks_for() -> None:
+    demo = read("debian-packages.txt").partition("[demo]")[2].partition("[test]")[0]
+    installed = {line.split()[0] for line in demo.splitlines() if line.strip()}
+    asked_for = {package for packages in PACKAGES.values() for package in packages}
+    assert installed >= asked_for | set(NATIVE_COMPILER_PACKAGES)
