@@ -248,3 +248,16 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
     def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that the agent touches."""
+
+    runtime: ContainerRuntime
+    transport: Transport
+    state: StateStore
+    spool: EventSpool
+    host: Host
+    supervisor: Supervisor
+    clock: Clock

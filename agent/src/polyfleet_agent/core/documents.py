@@ -20,10 +20,14 @@ from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 def receive(state: State, event: DesiredReceived) -> Transition:
     """Begin to save it if it is newer than all that is known; an old or repeated one changes nothing."""
     known = [item.version.order for item in (state.document, _saving(state)) if item is not None]
-    if known and event.document.version.order <= max(known):
+    newest = max(known, default=(0, 0))
+    if event.document.version.order < newest:
         return Transition(state=state)
+    readable = replace(state, refused=None)
+    if event.document.version.order == newest:
+        return Transition(state=readable)
     pending = PendingDocument(document=event.document, payload=event.payload)
-    return Transition(state=replace(state, saving=pending, refused=None), actions=(_save(pending),))
+    return Transition(state=replace(readable, saving=pending), actions=(_save(pending),))
 
 
 def refuse(state: State, message: str) -> Transition:

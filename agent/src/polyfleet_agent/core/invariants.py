@@ -1,0 +1,95 @@
+"""What always holds, whatever happened: checked at every step of every test of the core."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from polyfleet_agent.core.actions import Action, CreateContainer, RemoveContainer, StopContainer
+from polyfleet_agent.core.containers import ContainerStatus
+from polyfleet_agent.core.machine import next_wake
+from polyfleet_agent.core.report import cause
+from polyfleet_agent.core.state import State, Workload
+from polyfleet_agent.core.transition import Transition
+from polyfleet_shared.messages import Phase
+
+_ENDED: Final = frozenset({Phase.BACKING_OFF, Phase.FAILED, Phase.COMPLETED})
+_BEGUN: Final = frozenset({Phase.PULLING, Phase.STARTING, Phase.RUNNING})
+
+# Which phase may follow which while the wanted spec stays the same. A new spec begins at PENDING.
+TRANSITIONS: Final[dict[Phase, frozenset[Phase]]] = {
+    Phase.PENDING: _BEGUN | _ENDED,
+    Phase.PULLING: _BEGUN | {Phase.BACKING_OFF, Phase.FAILED},
+    Phase.STARTING: _BEGUN | _ENDED,
+    Phase.RUNNING: _BEGUN | _ENDED,
+    Phase.BACKING_OFF: _BEGUN | _ENDED,
+    Phase.FAILED: _BEGUN | _ENDED,
+    Phase.COMPLETED: _BEGUN | _ENDED,
+}
+
+_NEED_A_CAUSE: Final = frozenset({Phase.BACKING_OFF, Phase.FAILED})
+
+
+def violations(before: State, transition: Transition, now: float) -> Iterator[str]:
+    """What a transition broke, in words; nothing if all is well."""
+    after = transition.state
+    if next_wake(after) <= now:
+        yield f"wants to be woken at {next_wake(after)}, which is not after {now}: the loop would spin"
+    if _order(after) < _order(before):
+        yield f"went back from document {_order(before)} to {_order(after)}"
+    for workload in after.workloads.values():
+        yield from _violations_of(workload, before.workloads.get(workload.uid), after)
+    for action in transition.actions:
+        yield from _violations_by(action, before, after)
+
+
+def _order(state: State) -> tuple[int, int]:
+    return (0, 0) if state.document is None else state.document.version.order
+
+
+def _violations_of(workload: Workload, before: Workload | None, state: State) -> Iterator[str]:
+    phase, uid = workload.phase, workload.uid
+    if before is not None and not _may_follow(before, workload):
+        yield f"{uid}: went from {before.phase} to {phase}"
+    if phase in _NEED_A_CAUSE and cause(workload) is None:
+        yield f"{uid}: is {phase} for no stated reason"
+    if phase is Phase.RUNNING and not any(
+        item.status is ContainerStatus.RUNNING for item in workload.current
+    ):
+        yield f"{uid}: is called running, but no container of the wanted spec runs"
+    saved = () if state.document is None else state.document.workloads
+    if workload.target is not None and workload.hold is None and workload.target not in saved:
+        yield f"{uid}: works towards something that is in no saved document"
+
+
+def _may_follow(before: Workload, after: Workload) -> bool:
+    same_spec = after.target is not None and before.spec_hash == after.spec_hash
+    if not same_spec or before.phase is after.phase:
+        return True
+    return after.phase in TRANSITIONS.get(before.phase, frozenset())
+
+
+def _violations_by(action: Action, before: State, after: State) -> Iterator[str]:
+    match action:
+        case StopContainer(uid=uid) | RemoveContainer(uid=uid):
+            if before.document is None and after.document is None:
+                yield f"{uid}: something is taken away although no document says so"
+            workload = after.workloads[uid]
+            if workload.target is not None and workload.hold is None and not _has_successor(workload):
+                yield f"{uid}: what runs is taken away before its successor's image is there"
+        case CreateContainer(uid=uid, container=container):
+            if after.workloads[uid].fetched != container.image.child:
+                yield f"{uid}: a container is made of an image that was not fetched"
+            running = [
+                item for item in after.workloads[uid].containers if item.status is ContainerStatus.RUNNING
+            ]
+            if running:
+                yield f"{uid}: a second container is made beside a running one"
+        case _:
+            pass
+
+
+def _has_successor(workload: Workload) -> bool:
+    """Whether the wanted container or its image is there; a broken container is no loss."""
+    target = workload.target
+    fetched = target is not None and workload.fetched == target.containers[0].image.child
+    intact = [item for item in workload.containers if item.status is not ContainerStatus.BROKEN]
+    return fetched or bool(workload.current) or not intact

@@ -1,0 +1,102 @@
+"""One function for each action: it touches the world and answers with what came of it.
+
+Nothing here decides. Each function may be called again after a crash in its middle.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from polyfleet_agent.core.actions import (
+    CreateContainer,
+    ListContainers,
+    PullImage,
+    RemoveContainer,
+    SaveDesired,
+    StartContainer,
+    Step,
+    StopContainer,
+)
+from polyfleet_agent.core.events import (
+    AgentEvent,
+    ContainersListed,
+    ContainersNotListed,
+    DesiredNotSaved,
+    DesiredSaved,
+    PullAdvanced,
+    PullFailed,
+    PullSucceeded,
+    StepFailed,
+    StepSucceeded,
+)
+from polyfleet_agent.ports import ContainerRuntime, RuntimeFailure, StateFailure, World
+from polyfleet_shared.messages import PullProgress
+
+# A report has to fit its channel whatever a runtime says.
+_LONGEST_MESSAGE: Final = 500
+
+
+def save_desired(world: World, action: SaveDesired) -> AgentEvent:
+    """Put the document on disk."""
+    try:
+        world.state.save_desired(action.payload)
+    except StateFailure as failure:
+        return DesiredNotSaved(
+            version=action.version, reason=failure.reason, message=shorten(failure.message)
+        )
+    return DesiredSaved(version=action.version)
+
+
+def list_containers(world: World, action: ListContainers) -> AgentEvent:
+    """Look at what is there."""
+    try:
+        containers = world.runtime.list_containers()
+    except RuntimeFailure as failure:
+        return ContainersNotListed(
+            number=action.number, reason=failure.reason, message=shorten(failure.message)
+        )
+    return ContainersListed(number=action.number, containers=containers)
+
+
+def pull_image(world: World, action: PullImage, post: Callable[[AgentEvent], None]) -> AgentEvent:
+    """Have the child in the store; one that is there costs nothing."""
+    uid, image = action.uid, action.image
+
+    def advance(progress: PullProgress) -> None:
+        post(PullAdvanced(uid=uid, child=image.child, progress=progress))
+
+    began = world.clock.monotonic()
+    try:
+        size = 0 if world.runtime.has_image(image) else world.runtime.pull(image, advance).size
+    except RuntimeFailure as failure:
+        return PullFailed(uid=uid, child=image.child, reason=failure.reason, message=shorten(failure.message))
+    return PullSucceeded(uid=uid, child=image.child, size=size, seconds=world.clock.monotonic() - began)
+
+
+def take_step(world: World, step: Step) -> AgentEvent:
+    """Do one step with a container."""
+    try:
+        _step(world.runtime, step)
+    except RuntimeFailure as failure:
+        return StepFailed(uid=step.uid, reason=failure.reason, message=shorten(failure.message))
+    return StepSucceeded(uid=step.uid)
+
+
+def _step(runtime: ContainerRuntime, step: Step) -> None:
+    match step:
+        case CreateContainer(workload=workload, container=container):
+            # Created and started in one step: a container that exists but never ran tells nobody anything.
+            runtime.start(runtime.create(workload, container))
+        case StartContainer(container_id=container_id):
+            runtime.start(container_id)
+        case StopContainer(container_id=container_id, grace=grace):
+            runtime.stop(container_id, grace=grace)
+        case RemoveContainer(container_id=container_id):
+            runtime.remove(container_id)
+
+
+def shorten(message: str) -> str:
+    """A message of bounded length; its beginning and end say the most."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    half = (_LONGEST_MESSAGE - 3) // 2
+    return f"{message[:half]} … {message[-half:]}"

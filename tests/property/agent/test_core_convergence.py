@@ -1,0 +1,204 @@
+"""Whatever order events come in, whatever is lost, repeated or restarted: the core ends where it should.
+
+The invariants are checked by `Device.tell` at every single step.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.events import (
+    DesiredReceived,
+    DesiredRefused,
+    StepSucceeded,
+    TransportConnected,
+    TransportDisconnected,
+    Woken,
+)
+from polyfleet_shared.desired import DesiredDocument, read_desired
+from polyfleet_shared.messages import Phase
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy
+from simulation import Device, hint, image, payload, workload
+
+UIDS = ("w1", "w2", "w3")
+VERSIONS = ("1", "2", "3")
+
+desired_workloads = st.lists(
+    st.builds(
+        workload,
+        uid=st.sampled_from(UIDS),
+        version=st.sampled_from(VERSIONS),
+        policy=st.sampled_from(RestartPolicy),
+    ),
+    max_size=3,
+    unique_by=lambda item: item.uid,
+)
+
+
+class AgentUnderFire(RuleBasedStateMachine):
+    """A device to which anything may happen; at the end it is left in peace and must converge."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device = Device()
+        self.device.tell(Woken())
+        self.generation = 0
+        self.sent: list[bytes] = []
+        self.connection = 0
+
+    @rule(wanted=desired_workloads)
+    def the_controller_publishes(self, wanted: list[DesiredWorkload]) -> None:
+        self.generation += 1
+        self.sent.append(payload(self.generation, *wanted))
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def any_document_arrives(self, data: st.DataObject) -> None:
+        self._receive(data.draw(st.sampled_from(self.sent)))
+
+    @rule()
+    def an_unreadable_document_arrives(self) -> None:
+        self.device.tell(DesiredRefused(message="document: missing"))
+
+    @precondition(lambda self: self.device.pending)
+    @rule(data=st.data())
+    def any_action_is_answered(self, data: st.DataObject) -> None:
+        self.device.answer(data.draw(st.integers(0, len(self.device.pending) - 1)))
+
+    @precondition(lambda self: self.device.pending)
+    @rule()
+    def the_first_action_is_answered(self) -> None:
+        self.device.answer()
+
+    @precondition(lambda self: self.device.containers)
+    @rule(data=st.data(), exit_code=st.sampled_from([0, 1, 137]), told=st.booleans())
+    def a_container_ends(self, data: st.DataObject, exit_code: int, *, told: bool) -> None:
+        container_id = data.draw(st.sampled_from(sorted(self.device.containers)))
+        if self.device.containers[container_id].status is ContainerStatus.RUNNING:
+            self.device.crash(container_id, exit_code)
+        if told:
+            hint(self.device)
+
+    @precondition(lambda self: self.device.containers)
+    @rule(data=st.data(), told=st.booleans())
+    def somebody_removes_a_container(self, data: st.DataObject, *, told: bool) -> None:
+        del self.device.containers[data.draw(st.sampled_from(sorted(self.device.containers)))]
+        if told:
+            hint(self.device)
+
+    @precondition(lambda self: self.device.containers)
+    @rule(data=st.data())
+    def a_container_breaks(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.device.containers)))
+        item = self.device.containers[key]
+        self.device.containers[key] = ObservedContainer(
+            container_id=item.container_id,
+            uid=item.uid,
+            release=item.release,
+            container=item.container,
+            spec_hash=item.spec_hash,
+            status=ContainerStatus.BROKEN,
+            image_id=item.image_id,
+        )
+        hint(self.device)
+
+    @rule(version=st.sampled_from(VERSIONS))
+    def somebody_prunes_an_image(self, version: str) -> None:
+        self.device.store.discard(image(version).child)
+
+    @rule(
+        version=st.sampled_from(VERSIONS),
+        reason=st.sampled_from([None, Reason.REGISTRY_UNREACHABLE, Reason.DIGEST_MISMATCH]),
+    )
+    def the_registry_changes(self, version: str, reason: Reason | None) -> None:
+        child = image(version).child
+        if reason is None:
+            self.device.unpullable.pop(child, None)
+        else:
+            self.device.unpullable[child] = reason
+
+    @rule(version=st.sampled_from(VERSIONS), broken=st.booleans())
+    def an_image_can_or_cannot_start(self, version: str, *, broken: bool) -> None:
+        config = image(version).config
+        (self.device.unstartable.add if broken else self.device.unstartable.discard)(config)
+
+    @rule(up=st.booleans())
+    def the_runtime_goes_or_comes(self, *, up: bool) -> None:
+        self.device.runtime_up = up
+        hint(self.device)
+
+    @rule(full=st.booleans())
+    def the_disk_fills_or_empties(self, *, full: bool) -> None:
+        self.device.disk_full = full
+
+    @rule(up=st.booleans())
+    def the_connection_goes_or_comes(self, *, up: bool) -> None:
+        if up:
+            self.connection += 1
+            self.device.tell(TransportConnected(connection=self.connection))
+        else:
+            self.device.tell(TransportDisconnected())
+
+    @rule(uid=st.sampled_from(UIDS))
+    def an_answer_comes_that_nobody_waits_for(self, uid: str) -> None:
+        waited_for = {getattr(action, "uid", None) for action in self.device.pending}
+        if uid not in waited_for:
+            self.device.tell(StepSucceeded(uid=uid))
+
+    @rule()
+    def the_agent_is_killed(self) -> None:
+        self.device.kill()
+
+    @rule()
+    def the_machine_loses_power(self) -> None:
+        self.device.reboot()
+
+    @rule(seconds=st.sampled_from([0.5, 5.0, 60.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.device.now += seconds
+        self.device.tell(Woken())
+
+    def teardown(self) -> None:
+        device = self.device
+        device.runtime_up, device.disk_full = True, False
+        device.unpullable.clear()
+        device.unstartable.clear()
+        self.connection += 1
+        device.tell(TransportConnected(connection=self.connection))
+        if not self.sent:
+            return
+        newest = read_desired(self.sent[-1], features=frozenset())
+        self._receive(self.sent[-1])
+        device.settle()
+        _assert_converged(device, newest)
+
+    def _receive(self, document: bytes) -> None:
+        read = read_desired(document, features=frozenset())
+        self.device.tell(DesiredReceived(document=read, payload=document))
+
+
+def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
+    """Everything runs as wanted, or ended as its policy allows, and nothing else is there."""
+    last = device.reports[-1]
+    assert last.observed == wanted.version
+    assert last.conditions == ()
+    phases = {item.uid: item.phase for item in last.workloads}
+    assert phases.keys() == wanted.uids
+    for item in wanted.workloads:
+        container = item.containers[0]
+        mine = [one for one in device.containers.values() if one.uid == item.uid]
+        if item.restart_policy is RestartPolicy.ALWAYS:
+            assert phases[item.uid] is Phase.RUNNING
+        if phases[item.uid] is Phase.RUNNING:
+            assert [one.status for one in mine] == [ContainerStatus.RUNNING]
+        else:
+            assert phases[item.uid] in {Phase.COMPLETED, Phase.FAILED}
+        current = [one for one in mine if one.spec_hash == item.spec_hash(container)]
+        assert [one.image_id for one in current] == [container.image.config]
+    assert {one.uid for one in device.containers.values()} <= wanted.uids
+
+
+AgentUnderFire.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestAgentUnderFire = AgentUnderFire.TestCase

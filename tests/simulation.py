@@ -1,0 +1,272 @@
+"""A device in memory for the agent's core: a runtime, a registry and a disk that do what a test says.
+
+Actions are answered when, in what order and with what outcome the test chooses; a restart loses all that
+was not on disk or in the runtime.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from polyfleet_agent.core import invariants, machine
+from polyfleet_agent.core.actions import (
+    Action,
+    CreateContainer,
+    ListContainers,
+    PublishReported,
+    PullImage,
+    RecordEvent,
+    RemoveContainer,
+    SaveDesired,
+    StartContainer,
+    StopContainer,
+)
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.events import (
+    AgentEvent,
+    ContainersListed,
+    ContainersNotListed,
+    DesiredNotSaved,
+    DesiredSaved,
+    PullFailed,
+    PullSucceeded,
+    RuntimeChanged,
+    StepFailed,
+    StepSucceeded,
+    Woken,
+)
+from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.state import Settings, State
+from polyfleet_shared.desired import DesiredDocument, read_desired, write_desired
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy
+
+Slow = (
+    SaveDesired
+    | ListContainers
+    | PullImage
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RemoveContainer
+)
+
+
+def digest(text: str) -> str:
+    """A digest that is easy to tell from others."""
+    return "sha256:" + text.encode().hex().rjust(64, "0")[-64:]
+
+
+def image(version: str) -> PinnedImage:
+    """The child for this device of version `version` of an image."""
+    return PinnedImage(
+        repository="localhost:5000/hello",
+        index=digest(f"index-{version}"),
+        child=digest(f"child-{version}"),
+        config=digest(f"config-{version}"),
+        platform=Platform.parse("linux/arm/v7"),
+        size=1000,
+    )
+
+
+def workload(
+    uid: str = "w1", version: str = "1", *, policy: RestartPolicy = RestartPolicy.ALWAYS
+) -> DesiredWorkload:
+    """A workload of one container."""
+    return DesiredWorkload(
+        uid=uid,
+        namespace="default",
+        name=uid,
+        release=f"release-{version}",
+        revision=1,
+        restart_policy=policy,
+        containers=(ContainerSpec(name="main", image=image(version)),),
+    )
+
+
+def payload(generation: int, *workloads: DesiredWorkload, epoch: int = 1) -> bytes:
+    """A desired document as it comes from the broker."""
+    return write_desired(epoch=epoch, generation=generation, workloads=workloads, held=())
+
+
+def document(generation: int, *workloads: DesiredWorkload, epoch: int = 1) -> DesiredDocument:
+    """The same, read."""
+    return read_desired(payload(generation, *workloads, epoch=epoch), features=frozenset())
+
+
+@dataclass
+class Device:
+    """The core and its world. Every event goes through `tell`, which checks the invariants."""
+
+    settings: Settings = field(default_factory=lambda: Settings(device="dev-1"))
+    now: float = 1000.0
+    disk: bytes | None = None
+    containers: dict[str, ObservedContainer] = field(default_factory=dict)
+    store: set[str] = field(default_factory=set)
+    pending: list[Slow] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    reports: list[PublishReported] = field(default_factory=list)
+    made: int = 0
+    runtime_up: bool = True
+    disk_full: bool = False
+    unpullable: dict[str, Reason] = field(default_factory=dict)
+    unstartable: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.state = self._initial()
+
+    def _initial(self) -> State:
+        known = None if self.disk is None else read_desired(self.disk, features=frozenset())
+        return machine.start(self.settings, known)
+
+    def tell(self, event: AgentEvent) -> tuple[Action, ...]:
+        """One event to the core."""
+        transition = machine.react(self.state, event, self.now)
+        broken = list(invariants.violations(self.state, transition, self.now))
+        assert not broken, f"{broken} after {event}"
+        self.state = transition.state
+        for action in transition.actions:
+            match action:
+                case RecordEvent(happening=happening):
+                    self.happenings.append(happening)
+                case PublishReported():
+                    self.reports.append(action)
+                case (
+                    SaveDesired()
+                    | ListContainers()
+                    | PullImage()
+                    | CreateContainer()
+                    | StartContainer()
+                    | StopContainer()
+                    | RemoveContainer()
+                ):
+                    self.pending.append(action)
+                case _:
+                    pass
+        return transition.actions
+
+    def kill(self) -> None:
+        """The agent gets a kill -9; what was under way is lost, unless it was answered before."""
+        self.pending.clear()
+        self.state = self._initial()
+        self.tell(Woken())
+
+    def reboot(self) -> None:
+        """The machine's power was cut: containers have ended."""
+        for key, item in self.containers.items():
+            if item.status is ContainerStatus.RUNNING:
+                self.containers[key] = replace(item, status=ContainerStatus.EXITED, exit_code=0)
+        self.kill()
+
+    def crash(self, container_id: str, exit_code: int = 1) -> None:
+        """A container ends by itself. Whether the hint arrives is the test's business."""
+        item = self.containers[container_id]
+        self.containers[container_id] = replace(item, status=ContainerStatus.EXITED, exit_code=exit_code)
+
+    def answer(self, position: int = 0) -> None:
+        """The world does one of the pending actions and answers it."""
+        action = self.pending.pop(position)
+        self.tell(self._perform(action))
+
+    def settle(self, *, steps: int = 500, seconds: float = 3600.0) -> None:
+        """Let the world answer, and time pass, until nothing more changes or the time is over."""
+        end = self.now + seconds
+        for _ in range(steps):
+            if self.pending:
+                self.answer()
+                continue
+            wake = machine.next_wake(self.state)
+            if wake > end:
+                return
+            self.now = max(self.now, wake)
+            self.tell(Woken())
+
+    def running(self) -> dict[str, str]:
+        """The image config of what runs, by workload."""
+        return {
+            item.uid: item.image_id
+            for item in self.containers.values()
+            if item.status is ContainerStatus.RUNNING
+        }
+
+    def _perform(self, action: Slow) -> AgentEvent:
+        match action:
+            case SaveDesired():
+                return self._save(action)
+            case ListContainers(number=number):
+                if not self.runtime_up:
+                    return ContainersNotListed(
+                        number=number, reason=Reason.PODMAN_UNAVAILABLE, message="no socket"
+                    )
+                return ContainersListed(number=number, containers=tuple(self.containers.values()))
+            case PullImage():
+                return self._pull(action)
+            case _:
+                return self._step(action)
+
+    def _save(self, action: SaveDesired) -> AgentEvent:
+        if self.disk_full:
+            return DesiredNotSaved(version=action.version, reason=Reason.DISK_FULL, message="no space")
+        self.disk = action.payload
+        return DesiredSaved(version=action.version)
+
+    def _pull(self, action: PullImage) -> AgentEvent:
+        child = action.image.child
+        reason = self.unpullable.get(child)
+        if not self.runtime_up:
+            reason = Reason.PODMAN_UNAVAILABLE
+        if reason is not None:
+            return PullFailed(uid=action.uid, child=child, reason=reason, message=str(reason))
+        self.store.add(child)
+        return PullSucceeded(uid=action.uid, child=child, size=1000, seconds=1.0)
+
+    def _step(self, action: CreateContainer | StartContainer | StopContainer | RemoveContainer) -> AgentEvent:
+        if not self.runtime_up:
+            return StepFailed(uid=action.uid, reason=Reason.PODMAN_UNAVAILABLE, message="no socket")
+        match action:
+            case CreateContainer():
+                return self._create(action)
+            case StartContainer(uid=uid, container_id=container_id):
+                return self._start(uid, container_id)
+            case StopContainer(container_id=container_id):
+                if container_id in self.containers:
+                    self.crash(container_id, 143)
+            case RemoveContainer(container_id=container_id):
+                self.containers.pop(container_id, None)
+        return StepSucceeded(uid=action.uid)
+
+    def _create(self, action: CreateContainer) -> AgentEvent:
+        wanted = action.container.image
+        if wanted.child not in self.store:
+            return StepFailed(uid=action.uid, reason=Reason.IMAGE_NOT_FOUND, message="no such image")
+        self.made += 1
+        container_id = f"c{self.made}"
+        self.containers[container_id] = ObservedContainer(
+            container_id=container_id,
+            uid=action.uid,
+            release=action.workload.release,
+            container=action.container.name,
+            spec_hash=action.workload.spec_hash(action.container),
+            status=ContainerStatus.CREATED,
+            image_id=wanted.config,
+            repository_digests=(wanted.child,),
+        )
+        return self._start(action.uid, container_id)
+
+    def _start(self, uid: str, container_id: str) -> AgentEvent:
+        item = self.containers.get(container_id)
+        if item is None:
+            return StepFailed(uid=uid, reason=Reason.START_FAILED, message="no such container")
+        if item.image_id in self.unstartable:
+            return StepFailed(uid=uid, reason=Reason.EXEC_FORMAT, message="exec format error")
+        if item.status is not ContainerStatus.RUNNING:
+            self.made += 1
+            self.containers[container_id] = replace(
+                item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None
+            )
+        return StepSucceeded(uid=uid)
+
+
+def hint(device: Device) -> None:
+    """The runtime tells that something happened."""
+    device.tell(RuntimeChanged())
