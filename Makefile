@@ -17,7 +17,7 @@ DISTRIBUTIONS := shared agent controller
 # Sources that mypy checks; each distribution and the tests.
 TYPED := $(DISTRIBUTIONS:%=%/src) tests
 
-.PHONY: help setup setup-demo demo test check test-all bench lint types contracts format lock clean
+.PHONY: help setup setup-demo demo test check test-all bench lint types contracts format lock dist clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/    make \1 \t\2/p' Makefile | expand -t 22
@@ -59,12 +59,25 @@ format: $(VENV)/.installed ## Format, and fix what can be fixed. PATHS narrows i
 	@$(BIN)/ruff check --fix-only $(PATHS)
 	@$(BIN)/ruff format $(PATHS)
 
-# Any hash of any file that pip may choose on Linux, for every supported Python and architecture.
-lock: $(VENV)/.installed ## Choose the newest Python packages and write requirements.lock.
-	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) | $(BIN)/uv pip compile - --group dev --upgrade \
-	    --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
-	    --custom-compile-command 'make lock' \
-	    $(DISTRIBUTIONS:%=--no-emit-package polyfleet-%) --output-file requirements.lock
+# The hash of every file that pip may choose, on any supported Python and architecture.
+COMPILE = $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+    --custom-compile-command 'make lock' $(DISTRIBUTIONS:%=--no-emit-package polyfleet-%)
+
+# For development all of it; what builds wheels, and what a device and the controller's image need, of it.
+# A device has psutil from Debian: no wheel of it exists for 32-bit ARM and RISC-V.
+lock: $(VENV)/.installed ## Choose the newest Python packages and write the requirements.lock files.
+	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) | \
+	    $(COMPILE) --group dev --upgrade --output-file requirements.lock
+	@printf -- '%s\n' hatchling | \
+	    $(COMPILE) --constraint requirements.lock --output-file build-requirements.lock
+	@printf -- '%s\n' '-e ./shared' '-e ./agent' | \
+	    $(COMPILE) --constraint requirements.lock --no-emit-package psutil --output-file agent/requirements.lock
+	@printf -- '%s\n' '-e ./shared' '-e ./controller' psycopg | \
+	    $(COMPILE) --constraint requirements.lock --output-file controller/requirements.lock
+
+dist: $(VENV)/.installed ## Build the wheels into dist/.
+	@for each in $(DISTRIBUTIONS); do (cd $$each && \
+	    $(abspath $(BIN))/python -m hatchling build --target wheel --directory $(CURDIR)/dist); done
 
 clean: ## Remove what was installed into and built in this directory.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -10,6 +10,13 @@ from polyfleet_controller.lab.requirements import NATIVE_COMPILER_PACKAGES, PACK
 
 PROJECTS = ("pyproject.toml", "shared/pyproject.toml", "agent/pyproject.toml", "controller/pyproject.toml")
 
+LOCKS = (
+    "requirements.lock",
+    "build-requirements.lock",
+    "agent/requirements.lock",
+    "controller/requirements.lock",
+)
+
 # Put together here, so that this file does not name one either.
 PACKAGE_HOSTS = [
     ".".join(labels)
@@ -59,11 +66,22 @@ def test_nothing_names_a_place_that_packages_come_from() -> None:
     assert found == []
 
 
-def test_the_lock_pins_every_package_by_hash() -> None:
-    lines = [line for line in read("requirements.lock").splitlines() if not line.startswith("#")]
+def pins(path: str) -> set[str]:
+    """Return the requirements of a lock, each with its version and without its hashes."""
+    return {line.rstrip(" \\") for line in read(path).splitlines() if line[0] not in "# "}
+
+
+@pytest.mark.parametrize("path", LOCKS)
+def test_a_lock_pins_every_package_by_hash(path: str) -> None:
+    lines = [line for line in read(path).splitlines() if not line.startswith("#")]
     requirements = [line for line in lines if not line.startswith(" ")]
     assert [line for line in requirements if not re.match(r"[a-z0-9.-]+==\S+( ; .+)? \\$", line)] == []
     assert [line for line in lines if re.match(r"\s", line) and "--hash=sha256:" not in line] == []
+
+
+@pytest.mark.parametrize("path", LOCKS)
+def test_what_is_installed_is_what_was_tested(path: str) -> None:
+    assert pins(path) - pins("requirements.lock") == set()
 
 
 def test_every_debian_package_has_a_reason() -> None:
