@@ -77,7 +77,8 @@ class DecodeError(PolyfleetError, ValueError):
         self.problems = problems[:_MAX_PROBLEMS]
         told = "; ".join(str(problem) for problem in problems[:_MAX_PROBLEMS_TOLD])
         more = len(problems) - _MAX_PROBLEMS_TOLD
-        super().__init__(f"{told}; and {more} more" if more > 0 else told)
+        shown = str(more) if len(problems) < _MAX_PROBLEMS else "many"
+        super().__init__(f"{told}; and {shown} more" if more > 0 else told)
 
     def under(self, prefix: str) -> "DecodeError":
         """The same problems, seen from the document around this one."""

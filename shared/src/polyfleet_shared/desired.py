@@ -5,6 +5,7 @@ set apart with its reason and delays none of the others.
 """
 
 import hashlib
+import json
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 
 _CONTENT: Final = ("workloads", "held")
 _MAX_MESSAGE: Final = 1000
+_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _read_workload(entry: JsonValue, path: str, features: AbstractSet[str]) -> D
         raise _problem(path, "expected an object")
     missing = _missing_features(entry, features)
     if missing:
-        shown = ", ".join(describe(feature) for feature in missing)
+        shown = ", ".join(json.dumps(feature[:_SHOWN]) for feature in missing)
         return _hold(entry, path, Reason.UNSUPPORTED_FEATURE, f"this agent lacks a feature: {shown}")
     try:
         return decode(DesiredWorkload, entry)
