@@ -47,9 +47,9 @@ def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
         return Standing.HELD
     if report is None or report.release != pin.release:
         return Standing.PENDING
-    if _proves(pin, report.containers, running=True):
+    if _proves_running(pin, report.containers):
         return Standing.RUNNING
-    if report.phase is Phase.COMPLETED and _proves(pin, report.containers, running=False):
+    if report.phase is Phase.COMPLETED and _proves_completion(pin, report.containers):
         return Standing.COMPLETED
     return Standing.PENDING if report.reason is None else Standing.FAILING
 
@@ -68,8 +68,17 @@ def judge_device(lag: Lag, standings: Iterable[Standing], *, impeded: bool) -> S
     return Sync.HELD if Standing.HELD in seen else Sync.IN_SYNC
 
 
-def _proves(pin: Pin, containers: tuple[ContainerReport, ...], *, running: bool) -> bool:
-    return bool(containers) and all(
-        container.running is running and container.image_id == pin.config and container.child == pin.child
-        for container in containers
+def _proves_running(pin: Pin, containers: tuple[ContainerReport, ...]) -> bool:
+    """An old container may lie stopped beside the new one, but must not run beside it."""
+    running = [container for container in containers if container.running]
+    return bool(running) and all(_is_pinned(pin, container) for container in running)
+
+
+def _proves_completion(pin: Pin, containers: tuple[ContainerReport, ...]) -> bool:
+    return not any(container.running for container in containers) and any(
+        _is_pinned(pin, container) and container.exit_code == 0 for container in containers
     )
+
+
+def _is_pinned(pin: Pin, container: ContainerReport) -> bool:
+    return container.image_id == pin.config and container.child == pin.child

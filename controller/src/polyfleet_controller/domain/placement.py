@@ -1,0 +1,178 @@
+"""What of a workload a device gets: the child for its platform, or the reason why none.
+
+In this version a workload is meant for every admitted device. The decision depends on the device's platforms
+alone, so it is made once for all devices that list the same.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from polyfleet_controller.domain.images import IndexChild, ResolvedImage
+from polyfleet_controller.domain.manifest import WorkloadManifest
+from polyfleet_controller.domain.platforms import match
+from polyfleet_controller.domain.sync import Pin, Standing
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import Condition
+from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """An immutable snapshot: the manifest, and what its image's name stood for when it was cut."""
+
+    release: str
+    revision: int
+    manifest: WorkloadManifest
+    image: ResolvedImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A workload to place. `failure` says why its newest manifest has no release."""
+
+    uid: str
+    namespace: str
+    name: str
+    release: Release | None
+    failure: Condition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """The device runs it, from this child."""
+
+    workload: DesiredWorkload
+    image: PinnedImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The device is meant to run it and cannot be given it."""
+
+    workload: HeldWorkload
+
+
+Decision: TypeAlias = Assigned | Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One workload on one device, as it is kept. `platform` is the device's, `image` the child's."""
+
+    workload: str
+    platform: Platform
+    release: str | None
+    image_platform: Platform | None
+    child: str | None
+    config: str | None
+    held: Condition | None
+    standing: Standing
+
+    @property
+    def pin(self) -> Pin | None:
+        """What the device must prove, None where it is held."""
+        if self.release is None or self.child is None or self.config is None:
+            return None
+        return Pin(release=self.release, child=self.child, config=self.config)
+
+
+def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
+    """Decide for devices that run `platforms`; None while the workload has neither a release nor a failure.
+
+    A release that is in force stays so while a newer manifest has none.
+    """
+    release = workload.release
+    if release is None:
+        return None if workload.failure is None else _hold(workload, workload.failure)
+    found = match(platforms, release.image.children)
+    if found is None:
+        return _hold(workload, _uncovered(release.image, platforms))
+    return _assign(workload, release, found.child)
+
+
+def make_assignment(decision: Decision, platform: Platform) -> Assignment:
+    """What is kept of a decision for a device of `platform`, before the device has said anything about it."""
+    match decision:
+        case Assigned(workload=workload, image=image):
+            return Assignment(
+                workload=workload.uid,
+                platform=platform,
+                release=workload.release,
+                image_platform=image.platform,
+                child=image.child,
+                config=image.config,
+                held=None,
+                standing=Standing.PENDING,
+            )
+        case Held(workload=held):
+            return Assignment(
+                workload=held.uid,
+                platform=platform,
+                release=None,
+                image_platform=None,
+                child=None,
+                config=None,
+                held=Condition(reason=held.reason, message=held.message),
+                standing=Standing.HELD,
+            )
+        case _:
+            assert_never(decision)
+
+
+def _assign(workload: Workload, release: Release, child: IndexChild) -> Assigned:
+    image = PinnedImage(
+        repository=release.image.repository,
+        index=release.image.index,
+        child=child.child,
+        config=child.config,
+        platform=child.platform,
+        size=child.size,
+    )
+    pod = release.manifest.spec.template.spec
+    container = release.manifest.container
+    return Assigned(
+        image=image,
+        workload=DesiredWorkload(
+            uid=workload.uid,
+            namespace=workload.namespace,
+            name=workload.name,
+            release=release.release,
+            revision=release.revision,
+            restart_policy=pod.restart_policy,
+            termination_grace_seconds=pod.termination_grace_period_seconds,
+            host_network=pod.host_network,
+            containers=(
+                ContainerSpec(
+                    name=container.name,
+                    image=image,
+                    command=container.command,
+                    args=container.args,
+                    working_dir=container.working_dir,
+                    env=container.env,
+                    ports=container.ports,
+                    limits=container.limits,
+                ),
+            ),
+        ),
+    )
+
+
+def _hold(workload: Workload, why: Condition) -> Held:
+    return Held(
+        workload=HeldWorkload(
+            uid=workload.uid,
+            namespace=workload.namespace,
+            name=workload.name,
+            reason=why.reason,
+            message=why.message,
+        )
+    )
+
+
+def _uncovered(image: ResolvedImage, platforms: tuple[RunnablePlatform, ...]) -> Condition:
+    offered = ", ".join(str(child.platform) for child in image.children) or "none"
+    runs = ", ".join(str(item.platform) for item in platforms)
+    message = f"{image.repository}@{image.index} has {offered}; this device runs {runs}"
+    return Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message)

@@ -1,0 +1,123 @@
+"""Which workload stands how on which device."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, literal_column, select
+from sqlalchemy.engine import Row as ResultRow
+
+from polyfleet_controller.domain.placement import Assignment
+from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.store.groups import GROUP_OF_DEVICE, Group, group_parameters
+from polyfleet_controller.store.statements import Row, insert_into, upsert
+from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE
+from polyfleet_controller.store.values import read_platform
+from polyfleet_shared.messages import Condition
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
+
+_CHOSEN = ("release", "image_platform", "child", "config", "held_reason", "held_message", "standing")
+
+
+def load_assignments(connection: Connection, devices: Iterable[str]) -> dict[str, dict[str, Assignment]]:
+    """Every assignment of these devices, by device and workload."""
+    found: dict[str, dict[str, Assignment]] = {}
+    for row in connection.execute(select(ASSIGNMENT).where(ASSIGNMENT.c.device.in_(list(devices)))):
+        found.setdefault(row.device, {})[row.workload] = read_assignment(row)
+    return found
+
+
+def save_assignments(connection: Connection, assignments: Sequence[tuple[str, Assignment]]) -> None:
+    """Write (device, assignment), new or changed."""
+    upsert(connection, ASSIGNMENT, [_row(device, assignment) for device, assignment in assignments])
+
+
+def delete_assignments(connection: Connection, assignments: Sequence[tuple[str, str]]) -> None:
+    """Take away these (device, workload)."""
+    if assignments:
+        statement = delete(ASSIGNMENT).where(
+            ASSIGNMENT.c.device == bindparam("of"), ASSIGNMENT.c.workload == bindparam("what")
+        )
+        connection.execute(statement, [{"of": device, "what": workload} for device, workload in assignments])
+
+
+def assign_groups(connection: Connection, assignments: Sequence[tuple[Group, Assignment]]) -> None:
+    """Write one workload's assignment for every device of each group; each keeps its own platform."""
+    if not assignments:
+        return
+    chosen = [bindparam(name, type_=ASSIGNMENT.c[name].type) for name in ("workload", *_CHOSEN)]
+    source = select(DEVICE.c.name, DEVICE.c.platform, *chosen).where(GROUP_OF_DEVICE)
+    insert = insert_into(connection, ASSIGNMENT).from_select(
+        ["device", "platform", "workload", *_CHOSEN], source
+    )
+    values = {name: insert.excluded[name] for name in ("platform", *_CHOSEN)}
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["device", "workload"], set_=values),
+        [_chosen(assignment) | group_parameters(group) for group, assignment in assignments],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingCount:
+    """How many devices of a platform stand how with a workload."""
+
+    workload: str
+    platform: Platform
+    standing: Standing
+    devices: int
+
+
+def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[StandingCount, ...]:
+    """Count the devices of these workloads."""
+    keys = (ASSIGNMENT.c.workload, ASSIGNMENT.c.platform, ASSIGNMENT.c.standing)
+    query = (
+        select(*keys, func.count(literal_column("*")).label("devices"))
+        .where(ASSIGNMENT.c.workload.in_(list(workloads)))
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return tuple(
+        StandingCount(
+            workload=row.workload,
+            platform=read_platform(row.platform),
+            standing=Standing(row.standing),
+            devices=row.devices,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def read_assignment(row: ResultRow[Any]) -> Assignment:
+    """An assignment from its row."""
+    held = None
+    if row.held_reason is not None:
+        held = Condition(reason=Reason(row.held_reason), message=row.held_message)
+    return Assignment(
+        workload=row.workload,
+        platform=read_platform(row.platform),
+        release=row.release,
+        image_platform=None if row.image_platform is None else read_platform(row.image_platform),
+        child=row.child,
+        config=row.config,
+        held=held,
+        standing=Standing(row.standing),
+    )
+
+
+def _row(device: str, assignment: Assignment) -> Row:
+    return {"device": device, "platform": str(assignment.platform), **_chosen(assignment)}
+
+
+def _chosen(assignment: Assignment) -> dict[str, object]:
+    image_platform, held = assignment.image_platform, assignment.held
+    return {
+        "workload": assignment.workload,
+        "release": assignment.release,
+        "image_platform": None if image_platform is None else str(image_platform),
+        "child": assignment.child,
+        "config": assignment.config,
+        "held_reason": None if held is None else held.reason.value,
+        "held_message": None if held is None else held.message,
+        "standing": assignment.standing.value,
+    }

@@ -1,0 +1,215 @@
+"""Devices as the domain knows them, read and written by the batch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.engine import Row as ResultRow
+
+from polyfleet_controller.domain.devices import Admission, Connectivity, Contact, Device, Document
+from polyfleet_controller.domain.incarnations import Lives
+from polyfleet_controller.domain.sync import Sync
+from polyfleet_controller.store.statements import Row, upsert
+from polyfleet_controller.store.tables import DEVICE, INCARNATION, TOMBSTONE
+from polyfleet_controller.store.values import read_platform
+from polyfleet_shared.messages import DocumentVersion
+
+# An index is written again for each row whose column it holds is set, changed or not: what has an index is
+# set only where it changed.
+_INDEXED = ("admission", "connectivity", "platform", "platform_set", "document_digest", "sync")
+_PLAIN = tuple(
+    column.name for column in DEVICE.columns if column.name not in _INDEXED and column.name != "name"
+)
+_UPDATE_PLAIN = (
+    update(DEVICE)
+    .where(DEVICE.c.name == bindparam("key"))
+    .values({name: bindparam(name) for name in _PLAIN})
+)
+_UPDATE_INDEXED = (
+    update(DEVICE)
+    .where(DEVICE.c.name == bindparam("key"))
+    .values({name: bindparam(name) for name in _INDEXED})
+)
+
+
+def load_devices(connection: Connection, names: Iterable[str]) -> dict[str, Device]:
+    """The devices of these names that are known, without their former lives."""
+    rows = connection.execute(select(DEVICE).where(DEVICE.c.name.in_(list(names))))
+    return {row.name: read_device(row) for row in rows}
+
+
+def load_device(connection: Connection, name: str) -> Device | None:
+    """One device with its former lives."""
+    device = load_devices(connection, [name]).get(name)
+    if device is None:
+        return None
+    former = load_lives(connection, [name]).get(name, {})
+    return attach_lives(device, former)
+
+
+def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, Device]]) -> None:
+    """Write devices, each beside what it was when loaded, None if it is new."""
+    new = [_row(device) for before, device in changes if before is None]
+    known = [(before, device) for before, device in changes if before is not None and before != device]
+    moved = [device for before, device in known if _indexed(before) != _indexed(device)]
+    if new:
+        connection.execute(insert(DEVICE), new)
+    if known:
+        connection.execute(_UPDATE_PLAIN, [_plain(device) | {"key": device.name} for _, device in known])
+    if moved:
+        connection.execute(_UPDATE_INDEXED, [_indexed(device) | {"key": device.name} for device in moved])
+
+
+def delete_device(connection: Connection, name: str, *, now: datetime) -> None:
+    """Forget a device and all that belongs to it, but that it was deleted."""
+    connection.execute(delete(DEVICE).where(DEVICE.c.name == name))
+    upsert(connection, TOMBSTONE, [{"device": name, "deleted_at": now}])
+
+
+def load_tombstones(connection: Connection, names: Iterable[str]) -> frozenset[str]:
+    """Which of these names are those of deleted devices."""
+    found = connection.execute(select(TOMBSTONE.c.device).where(TOMBSTONE.c.device.in_(list(names))))
+    return frozenset(found.scalars())
+
+
+def delete_tombstones(connection: Connection, names: Sequence[str]) -> None:
+    """These devices are back: from here on their own row says that they are pending."""
+    if names:
+        connection.execute(delete(TOMBSTONE).where(TOMBSTONE.c.device.in_(names)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One incarnation as it is kept."""
+
+    incarnation: str
+    first_seen: datetime
+    superseded_at: datetime | None
+    seen: tuple[int, int]
+    acknowledged: int
+
+
+def load_lives(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, Life]]:
+    """Every incarnation of these devices, by device and incarnation."""
+    lives: dict[str, dict[str, Life]] = {}
+    query = select(INCARNATION).where(INCARNATION.c.device.in_(list(names)))
+    for row in connection.execute(query.order_by(INCARNATION.c.first_seen)):
+        lives.setdefault(row.device, {})[row.incarnation] = Life(
+            incarnation=row.incarnation,
+            first_seen=row.first_seen,
+            superseded_at=row.superseded_at,
+            seen=(row.boot, row.connection),
+            acknowledged=row.acknowledged,
+        )
+    return lives
+
+
+def attach_lives(device: Device, lives: Mapping[str, Life]) -> Device:
+    """The device with its former lives."""
+    former = {key: life.seen for key, life in lives.items() if key != device.lives.current}
+    return replace(device, lives=Lives(current=device.lives.current, former=former))
+
+
+def save_lives(connection: Connection, lives: Mapping[str, Sequence[Life]]) -> None:
+    """Write incarnations, by device."""
+    upsert(connection, INCARNATION, [_life_row(name, life) for name in lives for life in lives[name]])
+
+
+def delete_lives(connection: Connection, lives: Sequence[tuple[str, str]]) -> None:
+    """Forget these (device, incarnation)."""
+    if lives:
+        statement = delete(INCARNATION).where(
+            INCARNATION.c.device == bindparam("key"), INCARNATION.c.incarnation == bindparam("life")
+        )
+        connection.execute(statement, [{"key": device, "life": life} for device, life in lives])
+
+
+def read_device(row: ResultRow[tuple[object, ...]]) -> Device:
+    """A device from its row."""
+    observed = row.observed_epoch and DocumentVersion(
+        epoch=row.observed_epoch, generation=row.observed_generation, digest=row.observed_digest
+    )
+    return Device(
+        name=row.name,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        admission=Admission(row.admission),
+        decided=row.decided,
+        lives=Lives(current=row.incarnation),
+        duplicate_since=row.duplicate_since,
+        contact=Contact(
+            order=(row.presence_boot, row.presence_connection, row.presence_rank),
+            connectivity=Connectivity(row.connectivity),
+            since=row.since,
+        ),
+        inventory_order=(row.inventory_boot, row.inventory_seq),
+        telemetry_order=(row.telemetry_boot, row.telemetry_seq),
+        reported_order=(row.reported_boot, row.reported_seq),
+        observed=observed,
+        platform=None if row.platform is None else read_platform(row.platform),
+        platform_set=row.platform_set,
+        document=Document(
+            generation=row.generation,
+            digest=row.document_digest,
+            oversized=row.oversized,
+            published_at=row.published_at,
+        ),
+        sync=Sync(row.sync),
+        events=row.events,
+    )
+
+
+def _row(device: Device) -> Row:
+    return {"name": device.name, **_plain(device), **_indexed(device)}
+
+
+def _plain(device: Device) -> dict[str, object]:
+    observed = device.observed
+    return {
+        "decided": device.decided,
+        "first_seen": device.first_seen,
+        "last_seen": device.last_seen,
+        "incarnation": device.lives.current,
+        "duplicate_since": device.duplicate_since,
+        "since": device.contact.since,
+        "presence_boot": device.contact.order[0],
+        "presence_connection": device.contact.order[1],
+        "presence_rank": device.contact.order[2],
+        "inventory_boot": device.inventory_order[0],
+        "inventory_seq": device.inventory_order[1],
+        "telemetry_boot": device.telemetry_order[0],
+        "telemetry_seq": device.telemetry_order[1],
+        "reported_boot": device.reported_order[0],
+        "reported_seq": device.reported_order[1],
+        "observed_epoch": None if observed is None else observed.epoch,
+        "observed_generation": None if observed is None else observed.generation,
+        "observed_digest": None if observed is None else observed.digest,
+        "generation": device.document.generation,
+        "oversized": device.document.oversized,
+        "published_at": device.document.published_at,
+        "events": device.events,
+    }
+
+
+def _indexed(device: Device) -> dict[str, object]:
+    return {
+        "admission": device.admission.value,
+        "connectivity": device.contact.connectivity.value,
+        "platform": None if device.platform is None else str(device.platform),
+        "platform_set": device.platform_set,
+        "document_digest": device.document.digest,
+        "sync": device.sync.value,
+    }
+
+
+def _life_row(device: str, life: Life) -> Row:
+    return {
+        "device": device,
+        "incarnation": life.incarnation,
+        "first_seen": life.first_seen,
+        "superseded_at": life.superseded_at,
+        "boot": life.seen[0],
+        "connection": life.seen[1],
+        "acknowledged": life.acknowledged,
+    }

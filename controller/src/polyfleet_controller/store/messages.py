@@ -1,0 +1,92 @@
+"""The newest inventory, report and telemetry of each device, as they came."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from polyfleet_controller.store.statements import upsert
+from polyfleet_controller.store.tables import DEVICE, DEVICE_LABEL, INVENTORY, REPORT, TELEMETRY
+from polyfleet_controller.store.values import write_conditions, write_labels
+from polyfleet_shared.messages import Inventory, Reported
+from polyfleet_shared.wire import decode_message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInventory:
+    """`labels` are the device's own and those that come from the inventory."""
+
+    device: str
+    inventory: Inventory
+    labels: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReport:
+    """A report and the text that it was read from."""
+
+    device: str
+    report: Reported
+    body: str
+
+
+def save_inventories(connection: Connection, inventories: Sequence[StoredInventory]) -> None:
+    """Write inventories and labels."""
+    if not inventories:
+        return
+    upsert(
+        connection,
+        INVENTORY,
+        [
+            {
+                "device": item.device,
+                "platform_source": item.inventory.platform_source.value,
+                "agent_version": item.inventory.agent_version,
+                "labels": write_labels(item.labels),
+                "body": item.body,
+            }
+            for item in inventories
+        ],
+    )
+    devices = [item.device for item in inventories]
+    connection.execute(delete(DEVICE_LABEL).where(DEVICE_LABEL.c.device.in_(devices)))
+    labels = [
+        {"device": item.device, "key": key, "value": value}
+        for item in inventories
+        for key, value in item.labels.items()
+    ]
+    if labels:
+        connection.execute(insert(DEVICE_LABEL), labels)
+
+
+def save_reports(connection: Connection, reports: Sequence[StoredReport]) -> None:
+    """Write reports."""
+    upsert(
+        connection,
+        REPORT,
+        [
+            {
+                "device": item.device,
+                "incarnation": item.report.stamp.incarnation,
+                "conditions": write_conditions(item.report.conditions) if item.report.conditions else "",
+                "body": item.body,
+            }
+            for item in reports
+        ],
+    )
+
+
+def save_telemetry(connection: Connection, telemetry: Mapping[str, str]) -> None:
+    """Write telemetry, by device."""
+    upsert(connection, TELEMETRY, [{"device": device, "body": body} for device, body in telemetry.items()])
+
+
+def load_reports(connection: Connection, devices: Iterable[str]) -> dict[str, Reported]:
+    """The reports of these devices that come from the life in force."""
+    query = (
+        select(REPORT.c.device, REPORT.c.body)
+        .join(DEVICE, (DEVICE.c.name == REPORT.c.device) & (DEVICE.c.incarnation == REPORT.c.incarnation))
+        .where(REPORT.c.device.in_(list(devices)))
+    )
+    return {row.device: decode_message(Reported, row.body.encode()) for row in connection.execute(query)}

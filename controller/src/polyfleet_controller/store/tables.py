@@ -1,0 +1,308 @@
+"""The tables. Every time is in UTC; every number from the wire has 64 bits; `body` is JSON as it came.
+
+What lists filter by stands in columns with an index that ends in the list's own order, so that a page costs
+the same wherever it begins.
+"""
+
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlmodel import Field, SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+METADATA: Final[MetaData] = SQLModel.metadata
+METADATA.naming_convention = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite counts up only what it calls INTEGER, which has 64 bits there.
+_COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _number(default: int | None = None, **options: Any) -> Any:  # noqa: ANN401 - as SQLModel's own Field
+    return Field(sa_type=BigInteger, **({} if default is None else {"default": default}), **options)
+
+
+def _time(**options: Any) -> Any:  # noqa: ANN401 - as SQLModel's own Field
+    return Field(sa_type=cast("type[Any]", UTCDateTime), **options)
+
+
+def _of_device(*columns: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(columns or ("device",), ("device.name",), ondelete="CASCADE")
+
+
+def _of_workload() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(("workload",), ("workload.uid",), ondelete="CASCADE")
+
+
+class _Controller(SQLModel, table=True):
+    """One row. A restored database begins a new epoch."""
+
+    __tablename__ = "controller"
+
+    id: int = Field(primary_key=True)
+    epoch: int = _number()
+
+
+class _Device(SQLModel, table=True):
+    """What ingest orders messages by, and lists filter by.
+
+    `decided` becomes true with the first report, or an operator. `platform_set` names the ordered list of all
+    that it runs. `generation` and `document_digest` are of its newest desired document.
+    """
+
+    __tablename__ = "device"
+    __table_args__ = (
+        Index("ix_device_admission", "admission", "name"),
+        Index("ix_device_connectivity", "connectivity", "name"),
+        Index("ix_device_sync", "sync", "name"),
+        Index("ix_device_platform", "platform", "name"),
+        Index("ix_device_platform_set", "platform_set", "document_digest"),
+        Index("ix_device_document_digest", "document_digest"),
+    )
+
+    name: str = Field(primary_key=True)
+    admission: str
+    decided: bool
+    first_seen: datetime = _time()
+    last_seen: datetime | None = _time(nullable=True)
+    incarnation: str | None
+    duplicate_since: datetime | None = _time(nullable=True)
+    connectivity: str
+    since: datetime | None = _time(nullable=True)
+    presence_boot: int = _number()
+    presence_connection: int = _number()
+    presence_rank: int = _number()
+    inventory_boot: int = _number()
+    inventory_seq: int = _number()
+    telemetry_boot: int = _number()
+    telemetry_seq: int = _number()
+    reported_boot: int = _number()
+    reported_seq: int = _number()
+    observed_epoch: int | None = _number(nullable=True)
+    observed_generation: int | None = _number(nullable=True)
+    observed_digest: str | None
+    platform: str | None
+    platform_set: str | None
+    generation: int = _number()
+    document_digest: str | None
+    oversized: str | None
+    published_at: datetime | None = _time(nullable=True)
+    sync: str
+    events: int = _number()
+
+
+class _Inventory(SQLModel, table=True):
+    __tablename__ = "inventory"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    platform_source: str
+    agent_version: str
+    labels: str
+    body: str
+
+
+class _Report(SQLModel, table=True):
+    """`incarnation` tells whether it is still of the life in force."""
+
+    __tablename__ = "report"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    incarnation: str
+    conditions: str
+    body: str
+
+
+class _Telemetry(SQLModel, table=True):
+    __tablename__ = "telemetry"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    body: str
+
+
+class _DeviceLabel(SQLModel, table=True):
+    __tablename__ = "device_label"
+    __table_args__ = (_of_device(), Index("ix_device_label_key", "key", "value", "device"))
+
+    device: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class _PlatformSet(SQLModel, table=True):
+    """An ordered list of platforms, as JSON, under its digest: few for a whole fleet."""
+
+    __tablename__ = "platform_set"
+
+    digest: str = Field(primary_key=True)
+    body: str
+
+
+class _Incarnation(SQLModel, table=True):
+    """`boot` and `connection` are the last known of a superseded one; `acknowledged` is of its events."""
+
+    __tablename__ = "incarnation"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    incarnation: str = Field(primary_key=True)
+    first_seen: datetime = _time()
+    superseded_at: datetime | None = _time(nullable=True)
+    boot: int = _number()
+    connection: int = _number()
+    acknowledged: int = _number()
+
+
+class _Tombstone(SQLModel, table=True):
+    """A deleted device: it does not come back by itself."""
+
+    __tablename__ = "tombstone"
+
+    device: str = Field(primary_key=True)
+    deleted_at: datetime = _time()
+
+
+class _Event(SQLModel, table=True):
+    """`number` counts a device's events as they came, over all of its lives."""
+
+    __tablename__ = "event"
+    __table_args__ = (_of_device(), UniqueConstraint("device", "number"))
+
+    device: str = Field(primary_key=True)
+    incarnation: str = Field(primary_key=True)
+    seq: int = _number(primary_key=True)
+    number: int = _number()
+    kind: str
+    at: datetime = _time()
+    received_at: datetime = _time()
+    workload: str | None
+    release: str | None
+    reason: str | None
+    message: str
+    size: int | None = _number(nullable=True)
+    seconds: float | None
+
+
+class _Refusal(SQLModel, table=True):
+    """A message that could not be taken, once for each text."""
+
+    __tablename__ = "refusal"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    message: str = Field(primary_key=True)
+    at: datetime = _time()
+
+
+class _Workload(SQLModel, table=True):
+    """`generation` counts manifests; `revision` is of the release in force, cut from `observed_generation`.
+
+    `failure_*` say why the newest manifest has no release; it is tried again at `retry_at`.
+    """
+
+    __tablename__ = "workload"
+    __table_args__ = (UniqueConstraint("namespace", "name"), Index("ix_workload_retry_at", "retry_at"))
+
+    uid: str = Field(primary_key=True)
+    namespace: str
+    name: str
+    generation: int = _number()
+    manifest: str
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    observed_generation: int = _number()
+    revision: int | None = _number(nullable=True)
+    failure_reason: str | None
+    failure_message: str | None
+    attempts: int = _number()
+    retry_at: datetime | None = _time(nullable=True)
+
+
+class _Release(SQLModel, table=True):
+    __tablename__ = "release"
+    __table_args__ = (_of_workload(),)
+
+    workload: str = Field(primary_key=True)
+    revision: int = _number(primary_key=True)
+    release: str
+    created_at: datetime = _time()
+    image: str
+    resolved: str
+    manifest: str
+
+
+class _Assignment(SQLModel, table=True):
+    """One workload on one device: its pin, or why it is held; and how it stands. `platform` is the device's."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        _of_device(),
+        _of_workload(),
+        Index("ix_assignment_workload", "workload", "device"),
+        Index("ix_assignment_standing", "workload", "platform", "standing"),
+    )
+
+    device: str = Field(primary_key=True)
+    workload: str = Field(primary_key=True)
+    platform: str
+    release: str | None
+    image_platform: str | None
+    child: str | None
+    config: str | None
+    held_reason: str | None
+    held_message: str | None
+    standing: str
+
+
+class _Content(SQLModel, table=True):
+    """What desired documents hold, under its digest; devices that run the same share it."""
+
+    __tablename__ = "content"
+
+    digest: str = Field(primary_key=True)
+    body: str
+
+
+class _Outbox(SQLModel, table=True):
+    """What is to be published. An id is never used twice, so a confirmation cannot hit a newer message.
+
+    A row of `down/desired` stands for the device's newest document; `clears` publishes nothing, retained.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("device", "channel"),
+        Index("ix_outbox_due_at", "due_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=cast("type[Any]", _COUNTED))
+    device: str
+    channel: str
+    clears: bool
+    due_at: datetime = _time()
+
+
+CONTROLLER: Final[Table] = METADATA.tables["controller"]
+DEVICE: Final[Table] = METADATA.tables["device"]
+INVENTORY: Final[Table] = METADATA.tables["inventory"]
+REPORT: Final[Table] = METADATA.tables["report"]
+TELEMETRY: Final[Table] = METADATA.tables["telemetry"]
+DEVICE_LABEL: Final[Table] = METADATA.tables["device_label"]
+PLATFORM_SET: Final[Table] = METADATA.tables["platform_set"]
+INCARNATION: Final[Table] = METADATA.tables["incarnation"]
+TOMBSTONE: Final[Table] = METADATA.tables["tombstone"]
+EVENT: Final[Table] = METADATA.tables["event"]
+REFUSAL: Final[Table] = METADATA.tables["refusal"]
+WORKLOAD: Final[Table] = METADATA.tables["workload"]
+RELEASE: Final[Table] = METADATA.tables["release"]
+ASSIGNMENT: Final[Table] = METADATA.tables["assignment"]
+CONTENT: Final[Table] = METADATA.tables["content"]
+OUTBOX: Final[Table] = METADATA.tables["outbox"]
