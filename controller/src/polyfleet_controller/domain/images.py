@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Self
 
 from polyfleet_shared.images import InvalidImageError, check_digest, check_repository
@@ -116,13 +116,15 @@ def _check_host(registry: str) -> None:
         host, port = registry, ""
     if port and (not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT):
         raise InvalidReferenceError(f"{registry[:_SHOWN]!r}: a port is between 1 and {_MAX_PORT}")
-    if host.startswith("["):
-        try:
+    try:
+        if host.startswith("["):
             IPv6Address(host.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            raise InvalidReferenceError(
-                f"{registry[:_SHOWN]!r} is no registry: write an IPv6 address as [2001:db8::1]:5000"
-            ) from None
+        elif host.rpartition(".")[2].isdecimal():
+            IPv4Address(host)
+    except ValueError:
+        raise InvalidReferenceError(
+            f"{registry[:_SHOWN]!r} is no registry: write an address as 192.0.2.1:5000 or [2001:db8::1]:5000"
+        ) from None
 
 
 def _spell_repository(registry: str, path: str) -> str:
