@@ -111,6 +111,9 @@ class Device:
     disk_full: bool = False
     unpullable: dict[str, Reason] = field(default_factory=dict)
     unstartable: set[str] = field(default_factory=set)
+    unremovable: bool = False
+    lists_late: bool = False  # a listing shows what was there when it began, not when it is answered
+    snapshots: dict[int, tuple[ObservedContainer, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.state = self._initial()
@@ -126,6 +129,8 @@ class Device:
         assert not broken, f"{broken} after {event}"
         self.state = transition.state
         for action in transition.actions:
+            if isinstance(action, ListContainers):
+                self.snapshots[action.number] = tuple(self.containers.values())
             match action:
                 case RecordEvent(happening=happening):
                     self.happenings.append(happening)
@@ -198,7 +203,9 @@ class Device:
                     return ContainersNotListed(
                         number=number, reason=Reason.PODMAN_UNAVAILABLE, message="no socket"
                     )
-                return ContainersListed(number=number, containers=tuple(self.containers.values()))
+                began = self.snapshots[number]
+                now = tuple(self.containers.values())
+                return ContainersListed(number=number, containers=began if self.lists_late else now)
             case PullImage():
                 return self._pull(action)
             case _:
@@ -231,6 +238,8 @@ class Device:
             case StopContainer(container_id=container_id):
                 if container_id in self.containers:
                     self.crash(container_id, 143)
+            case RemoveContainer(uid=uid) if self.unremovable:
+                return StepFailed(uid=uid, reason=Reason.START_FAILED, message="device or resource busy")
             case RemoveContainer(container_id=container_id):
                 self.containers.pop(container_id, None)
         return StepSucceeded(uid=action.uid)

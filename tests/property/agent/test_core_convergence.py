@@ -129,6 +129,14 @@ class AgentUnderFire(RuleBasedStateMachine):
         self.device.runtime_up = up
         hint(self.device)
 
+    @rule(late=st.booleans())
+    def listings_show_the_past_or_the_present(self, *, late: bool) -> None:
+        self.device.lists_late = late
+
+    @rule(stuck=st.booleans())
+    def containers_can_or_cannot_be_removed(self, *, stuck: bool) -> None:
+        self.device.unremovable = stuck
+
     @rule(full=st.booleans())
     def the_disk_fills_or_empties(self, *, full: bool) -> None:
         self.device.disk_full = full
@@ -162,7 +170,10 @@ class AgentUnderFire(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         device = self.device
-        device.runtime_up, device.disk_full = True, False
+        device.runtime_up, device.disk_full, device.unremovable = True, False, False
+        device.lists_late = False
+        # What happened last may have been shown to nobody: the watch that stands again hints at it.
+        hint(device)
         device.unpullable.clear()
         device.unstartable.clear()
         self.connection += 1

@@ -1,0 +1,366 @@
+"""What the agent does, told as stories. `Device.tell` checks the invariants at every step."""
+
+from dataclasses import replace
+
+from polyfleet_agent.core import machine
+from polyfleet_agent.core.actions import (
+    ListContainers,
+    PublishInventory,
+    PublishPresence,
+    PublishReported,
+    PublishTelemetry,
+    PullImage,
+    RemoveContainer,
+    ReplayEvents,
+    SaveDesired,
+    StopContainer,
+)
+from polyfleet_agent.core.containers import ContainerStatus
+from polyfleet_agent.core.events import (
+    DesiredReceived,
+    DesiredRefused,
+    TransportConnected,
+    Woken,
+)
+from polyfleet_shared.desired import read_desired, write_desired
+from polyfleet_shared.messages import Condition, EventKind, Phase, WorkloadReport
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload, RestartPolicy
+from simulation import Device, document, hint, image, payload, workload
+
+
+def receive(device: Device, generation: int, *workloads: DesiredWorkload) -> None:
+    sent = payload(generation, *workloads)
+    device.tell(DesiredReceived(document=read_desired(sent, features=frozenset()), payload=sent))
+
+
+def connected_device() -> Device:
+    device = Device()
+    device.tell(TransportConnected(connection=1))
+    return device
+
+
+def deployed(*workloads: DesiredWorkload) -> Device:
+    device = connected_device()
+    receive(device, 1, *workloads)
+    device.settle(seconds=60)
+    return device
+
+
+def last_report(device: Device, uid: str = "w1") -> WorkloadReport:
+    return next(item for item in device.reports[-1].workloads if item.uid == uid)
+
+
+def conditions(device: Device) -> tuple[Condition, ...]:
+    return device.reports[-1].conditions
+
+
+def pull_of(device: Device) -> int:
+    return next(at for at, action in enumerate(device.pending) if isinstance(action, PullImage))
+
+
+def test_a_connect_publishes_everything_that_is_retained() -> None:
+    device = Device()
+    actions = device.tell(TransportConnected(connection=1))
+    assert [type(action) for action in actions] == [
+        PublishPresence,
+        PublishInventory,
+        ReplayEvents,
+        ListContainers,
+        PublishReported,
+        PublishTelemetry,
+    ]
+
+
+def test_a_document_is_saved_before_anything_is_done_for_it() -> None:
+    device = connected_device()
+    device.answer()
+    sent = payload(1, workload())
+    received = DesiredReceived(document=read_desired(sent, features=frozenset()), payload=sent)
+    actions = device.tell(received)
+    assert actions == (SaveDesired(version=document(1, workload()).version, payload=sent),)
+    assert device.reports[-1].observed is None
+
+
+def test_a_workload_is_pulled_created_and_proven() -> None:
+    device = deployed(workload())
+    report = last_report(device)
+    assert (report.phase, report.reason, report.release) == (Phase.RUNNING, None, "release-1")
+    assert [item.child for item in report.containers] == [image("1").child]
+    assert [item.kind for item in device.happenings] == [
+        EventKind.DOCUMENT_ACCEPTED,
+        EventKind.PULL_FINISHED,
+        EventKind.STARTED,
+    ]
+
+
+def test_an_old_document_changes_nothing() -> None:
+    device = deployed(workload(version="1"))
+    receive(device, 3, workload(version="3"))
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=60)
+    assert device.running() == {"w1": image("3").config}
+
+
+def test_an_absent_workload_is_stopped_and_removed_but_an_unreadable_document_stops_nothing() -> None:
+    device = deployed(workload())
+    device.tell(DesiredRefused(message="workloads: missing"))
+    device.settle(seconds=60)
+    assert device.running() == {"w1": image("1").config}
+    assert conditions(device) == (Condition(reason=Reason.INVALID_DOCUMENT, message="workloads: missing"),)
+    receive(device, 2)
+    device.settle(seconds=60)
+    assert (device.containers, device.reports[-1].workloads) == ({}, ())
+    assert conditions(device) == ()
+
+
+def test_a_successor_is_fetched_before_its_predecessor_stops() -> None:
+    device = deployed(workload(version="1"))
+    receive(device, 2, workload(version="2"))
+    while not any(isinstance(action, PullImage) for action in device.pending):
+        device.answer()
+    assert device.running() == {"w1": image("1").config}
+    assert last_report(device).phase is Phase.PULLING
+    device.settle(seconds=5)
+    assert device.running() == {"w1": image("2").config}
+    kept = [item.status for item in device.containers.values() if item.image_id == image("1").config]
+    assert kept == [ContainerStatus.EXITED]
+    device.settle(seconds=60)
+    assert [item.image_id for item in device.containers.values()] == [image("2").config]
+
+
+def test_a_predecessor_that_ends_while_its_successor_cannot_be_had_is_started_again() -> None:
+    device = deployed(workload(version="1"))
+    device.unpullable[image("2").child] = Reason.REGISTRY_UNREACHABLE
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=60)
+    (running,) = device.containers
+    device.crash(running)
+    hint(device)
+    device.settle(seconds=30)
+    assert device.running() == {"w1": image("1").config}
+    report = last_report(device)
+    assert (report.phase, report.reason) == (Phase.BACKING_OFF, Reason.REGISTRY_UNREACHABLE)
+    assert [item.child for item in report.containers] == [None]
+
+
+def test_a_stuck_pull_delays_no_other_workload() -> None:
+    device = deployed(workload("w1"))
+    receive(device, 2, workload("w1"), workload("w2", version="2"))
+    while not any(isinstance(action, PullImage) for action in device.pending):
+        device.answer()
+    stuck = device.pending.pop(pull_of(device))
+    (running,) = device.containers
+    device.crash(running)
+    hint(device)
+    device.settle(seconds=10)
+    assert device.running() == {"w1": image("1").config}
+    assert last_report(device, "w2").phase is Phase.PULLING
+    assert isinstance(stuck, PullImage)
+
+
+def test_a_release_that_changes_nothing_here_restarts_nothing() -> None:
+    device = deployed(workload())
+    before = dict(device.containers)
+    receive(device, 2, replace(workload(), release="release-9", revision=2))
+    device.settle(seconds=60)
+    assert (device.containers, last_report(device).release) == (before, "release-9")
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_crash_is_counted_once_and_backs_off_until_it_is_a_crash_loop() -> None:
+    device = deployed(workload())
+    (container,) = device.containers
+    phases = []
+    for _ in range(4):
+        device.crash(container, 3)
+        hint(device)
+        hint(device)
+        device.settle(seconds=0)
+        phases.append((last_report(device).phase, last_report(device).reason))
+        device.settle(seconds=20)
+    assert phases == [
+        (Phase.BACKING_OFF, Reason.EXITED),
+        (Phase.BACKING_OFF, Reason.EXITED),
+        (Phase.FAILED, Reason.CRASH_LOOP),
+        (Phase.FAILED, Reason.CRASH_LOOP),
+    ]
+    exits = [item for item in device.happenings if item.kind is EventKind.EXITED]
+    assert len(exits) == 4
+    assert exits[0].message.startswith("ended with exit code 3 after ")
+    assert last_report(device).restarts == 4
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_long_good_run_forgives_earlier_failures() -> None:
+    device = deployed(workload())
+    (container,) = device.containers
+    for _ in range(2):
+        device.crash(container)
+        hint(device)
+        device.settle(seconds=20)
+    device.settle(seconds=1000)
+    device.crash(container)
+    hint(device)
+    device.settle(seconds=0)
+    assert last_report(device).reason is Reason.EXITED
+
+
+def test_an_image_for_another_processor_fails_with_its_reason_and_is_tried_rarely() -> None:
+    device = connected_device()
+    device.unstartable.add(image("1").config)
+    receive(device, 1, workload())
+    device.settle(seconds=60)
+    report = last_report(device)
+    assert (report.phase, report.reason) == (Phase.FAILED, Reason.EXEC_FORMAT)
+    made = device.made
+    device.settle(seconds=200)
+    assert device.made == made
+    device.unstartable.clear()
+    device.settle(seconds=400)
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_registry_that_is_down_for_long_is_told_once_and_heals_by_itself() -> None:
+    device = connected_device()
+    device.unpullable[image("1").child] = Reason.REGISTRY_UNREACHABLE
+    receive(device, 1, workload())
+    device.settle(seconds=7200)
+    assert [item.kind for item in device.happenings] == [EventKind.DOCUMENT_ACCEPTED, EventKind.PULL_FAILED]
+    device.unpullable.clear()
+    device.settle(seconds=400)
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_reboot_without_network_starts_what_ran_and_counts_no_crash() -> None:
+    device = deployed(workload())
+    device.reboot()
+    device.settle(seconds=5)
+    assert device.running() == {"w1": image("1").config}
+    assert not [item for item in device.happenings if item.kind is EventKind.EXITED]
+
+
+def test_without_any_document_nothing_is_taken_away() -> None:
+    device = deployed(workload())
+    device.disk = None
+    device.kill()
+    device.settle(seconds=300)
+    assert device.running() == {"w1": image("1").config}
+
+
+def test_a_silent_runtime_is_a_condition_of_the_device_and_decides_nothing() -> None:
+    device = deployed(workload())
+    device.runtime_up = False
+    hint(device)
+    device.settle(seconds=300)
+    assert conditions(device) == (Condition(reason=Reason.PODMAN_UNAVAILABLE, message="no socket"),)
+    assert last_report(device).ready_seconds == 0
+    lost = [item.kind for item in device.happenings if item.kind is EventKind.RUNTIME_LOST]
+    assert lost == [EventKind.RUNTIME_LOST]
+    device.runtime_up = True
+    device.settle(seconds=400)
+    assert conditions(device) == ()
+    assert device.happenings[-1].kind is EventKind.RUNTIME_FOUND
+
+
+def test_a_full_disk_holds_back_the_document_until_there_is_room() -> None:
+    device = deployed(workload(version="1"))
+    device.disk_full = True
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=60)
+    assert device.running() == {"w1": image("1").config}
+    assert conditions(device) == (Condition(reason=Reason.DISK_FULL, message="no space"),)
+    device.disk_full = False
+    device.settle(seconds=400)
+    assert device.running() == {"w1": image("2").config}
+
+
+def test_a_job_that_ended_well_is_completed_and_one_that_did_not_has_failed() -> None:
+    ends = {}
+    for exit_code in (0, 7):
+        device = deployed(workload(policy=RestartPolicy.NEVER))
+        (container,) = device.containers
+        device.crash(container, exit_code)
+        hint(device)
+        device.settle(seconds=600)
+        ends[exit_code] = (last_report(device).phase, last_report(device).reason)
+    assert ends == {0: (Phase.COMPLETED, None), 7: (Phase.FAILED, Reason.EXITED)}
+
+
+def test_a_held_workload_keeps_what_it_ran_and_says_why() -> None:
+    device = deployed(workload())
+    hold = HeldWorkload(
+        uid="w1",
+        namespace="default",
+        name="w1",
+        reason=Reason.NO_MATCHING_PLATFORM,
+        message="the index has linux/amd64",
+    )
+    sent = write_desired(epoch=1, generation=2, workloads=(), held=(hold,))
+    device.tell(DesiredReceived(document=read_desired(sent, features=frozenset()), payload=sent))
+    device.settle(seconds=60)
+    assert device.running() == {"w1": image("1").config}
+    assert (last_report(device).phase, last_report(device).reason) == (
+        Phase.RUNNING,
+        Reason.NO_MATCHING_PLATFORM,
+    )
+
+
+def test_a_container_of_ours_that_nobody_wants_is_removed() -> None:
+    device = deployed(workload("w1"), workload("w2"))
+    receive(device, 2, workload("w2"))
+    device.settle(seconds=60)
+    assert device.running() == {"w2": image("1").config}
+    assert len(device.containers) == 1
+
+
+def test_an_image_pruned_between_pull_and_start_is_pulled_again() -> None:
+    device = connected_device()
+    receive(device, 1, workload())
+    while not any(isinstance(action, PullImage) for action in device.pending):
+        device.answer()
+    device.answer(pull_of(device))
+    device.store.clear()
+    device.settle(seconds=60)
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_listing_that_began_before_our_own_step_is_not_believed() -> None:
+    device = deployed(workload())
+    receive(device, 2)
+    device.answer()
+    while not any(isinstance(action, StopContainer) for action in device.pending):
+        device.answer()
+    hint(device)
+    kinds = [type(action) for action in device.pending]
+    assert kinds == [StopContainer, ListContainers]
+    device.answer(0)
+    device.lists_late = True
+    device.answer(0)
+    device.lists_late = False
+    assert [type(action) for action in device.pending] == [ListContainers]
+    device.settle(seconds=60)
+    assert device.containers == {}
+
+
+def test_ready_seconds_count_on_the_monotonic_clock_and_are_reported_at_the_interval() -> None:
+    device = deployed(workload())
+    device.reports.clear()
+    device.settle(seconds=90)
+    assert [last.workloads[0].ready_seconds > 0 for last in device.reports] == [True, True, True]
+
+
+def test_a_container_that_cannot_be_removed_is_tried_ever_more_rarely() -> None:
+    device = deployed(workload())
+    receive(device, 2)
+    device.unremovable = True
+    began, tried = device.now, 0
+    while device.now < began + 1000:
+        if not device.pending:
+            device.now = machine.next_wake(device.state)
+            device.tell(Woken())
+            continue
+        tried += isinstance(device.pending[0], RemoveContainer)
+        device.answer()
+    assert 8 <= tried <= 16
+    assert (last_report(device).phase, last_report(device).reason) == (Phase.STOPPING, Reason.START_FAILED)
