@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from polyfleet_controller.domain.devices import Admission, Connectivity
@@ -13,7 +14,9 @@ from polyfleet_shared.reasons import Reason
 
 __all__ = [
     "Admission",
+    "Applied",
     "AssignmentView",
+    "Change",
     "Child",
     "Connectivity",
     "DeviceDetail",
@@ -195,3 +198,19 @@ class WorkloadDetail:
     release: ReleaseView | None
     placements: tuple[DevicePlacement, ...]
     next_cursor: str | None
+
+
+class Change(StrEnum):
+    """What applying a manifest did."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The answer to a manifest."""
+
+    workload: WorkloadView
+    change: Change

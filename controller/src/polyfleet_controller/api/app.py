@@ -1,0 +1,64 @@
+"""The API as one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import Depends, FastAPI, Response
+from fastapi.routing import APIRoute
+
+import polyfleet_controller
+from polyfleet_controller.api.contract import DOCUMENT_PATH, Contract
+from polyfleet_controller.api.devices import make_device_router
+from polyfleet_controller.api.handlers import HANDLERS
+from polyfleet_controller.api.queries import NoQuery
+from polyfleet_controller.api.requests import query_reader
+from polyfleet_controller.api.routes import Clock, Services, Surroundings
+from polyfleet_controller.api.status import make_status_router
+from polyfleet_controller.api.workloads import make_workload_router
+from polyfleet_shared.codec import dump_json
+
+# A request is a short query: more threads than cores only take turns at one store (design: traps).
+_THREADS: Final = 4
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
+    """The application; it starts and stops nothing itself."""
+    app = FastAPI(
+        openapi_url=None,  # ours is below: the schemas come from the dataclasses
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        lifespan=_bound_threads,
+    )
+    contract = Contract()
+    around = Surroundings(services=services, contract=contract, clock=clock)
+    for make_router in (make_status_router, make_device_router, make_workload_router):
+        app.include_router(make_router(around))
+    _serve_document(app, contract)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+@asynccontextmanager
+async def _bound_threads(_app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = _THREADS
+    yield
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _serve_document(app: FastAPI, contract: Contract) -> None:
+    document = dump_json(contract.document(version=polyfleet_controller.__version__, routes=app.routes))
+
+    @app.get(DOCUMENT_PATH, include_in_schema=False, dependencies=[Depends(query_reader(NoQuery))])
+    async def show_document() -> Response:
+        return Response(document, media_type="application/json")

@@ -1,0 +1,125 @@
+"""The OpenAPI document: FastAPI gives the paths, our dataclasses the schemas."""
+
+import typing
+from collections.abc import Sequence
+from dataclasses import fields
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from polyfleet_controller.api.problems import MEDIA_TYPE, STATUS, TITLES, ProblemCode, ProblemDetails
+from polyfleet_controller.api.schema import Catalogue, Direction, Refinements, Schema, merge_components
+from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.manifest import (
+    API_VERSION,
+    KIND,
+    ContainerTemplate,
+    Name,
+    PodSpec,
+    WorkloadManifest,
+)
+from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_controller.services.pages import MAX_LIMIT
+from polyfleet_shared.codec import json_name
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable
+
+DOCUMENT_PATH: Final = "/v1/openapi.json"
+NAME_PATTERN: Final = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+
+_PLATFORM_PART: Final = "[a-z0-9][a-z0-9._-]{0,31}"
+_PORT: Final[Schema] = {"minimum": 1, "maximum": 65535}
+
+# What the annotations cannot say. The codec stays the judge: it refuses more than a schema can.
+REFINEMENTS: Final[Refinements] = {
+    WorkloadManifest: {
+        "": {"required": ["apiVersion", "kind", "metadata", "spec"]},
+        "apiVersion": {"const": API_VERSION},
+        "kind": {"const": KIND},
+    },
+    PodSpec: {
+        "containers": {"minItems": 1, "maxItems": 1},
+        "terminationGracePeriodSeconds": {"minimum": 0, "maximum": 24 * 60 * 60},
+    },
+    ContainerTemplate: {"workingDir": {"pattern": "^/[^\\x00]*$"}},
+    ContainerPort: {"containerPort": _PORT, "hostPort": _PORT},
+    EnvironmentVariable: {"name": {"pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$"}},
+    Name: {"": {"pattern": NAME_PATTERN}},
+    ImageReference: {"": {"pattern": "^[^/]+/.+$", "examples": ["registry.example.com/team/hello:1.0"]}},
+    Quantity: {"": {"type": ["string", "number"], "minimum": 0, "examples": ["64Mi", "500m", 0.5]}},
+    Platform: {"": {"pattern": f"^{_PLATFORM_PART}(/{_PLATFORM_PART}){{1,2}}$"}},
+}
+
+
+class Contract:
+    """Collects what each operation takes and answers, while the routers are made."""
+
+    def __init__(self) -> None:
+        self._requests = Catalogue(direction=Direction.REQUEST, refinements=REFINEMENTS)
+        self._answers = Catalogue(direction=Direction.ANSWER)
+        self._problem = self._answers.refer(ProblemDetails)
+
+    def operation(
+        self,
+        *,
+        answers: dict[HTTPStatus, object],
+        query: type | None = None,
+        body: type | None = None,
+        problems: Sequence[ProblemCode] = (),
+    ) -> dict[str, Any]:
+        """The arguments of a route's decorator that describe it. An answer of None has no body."""
+        codes = [ProblemCode.INVALID_PARAMETER, *problems, ProblemCode.STORE_UNAVAILABLE]
+        responses: dict[int | str, Any] = {
+            int(status): {"description": status.phrase, **self._content(kind)}
+            for status, kind in answers.items()
+        }
+        for code in codes:
+            known = responses.setdefault(int(STATUS[code]), {"description": ""})
+            known["description"] = f"{known['description']} `{code}`: {TITLES[code]}.".strip()
+            known.setdefault("content", {}).update(self._problem_content()["content"])
+        responses["default"] = {**self._problem_content(), "description": "Every other problem."}
+        extra: Schema = {}
+        if query is not None:
+            extra["parameters"] = [*self._parameters(query)]
+        if body is not None:
+            schema = self._requests.refer(body)
+            extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        return {
+            "responses": responses,
+            "openapi_extra": extra,
+            "status_code": int(next(iter(answers))),
+            "response_model": None,
+        }
+
+    def document(self, *, version: str, routes: Sequence[BaseRoute]) -> Schema:
+        """The OpenAPI 3.1 document of these routes."""
+        document: Schema = get_openapi(
+            title="Polyfleet",
+            version=version,
+            description="Run containers on a fleet of devices, in the variant each one needs.",
+            routes=routes,
+        )
+        document["components"] = {"schemas": merge_components((self._requests, self._answers))}
+        return document
+
+    def _content(self, kind: object) -> dict[str, Any]:
+        return (
+            {} if kind is None else {"content": {"application/json": {"schema": self._answers.refer(kind)}}}
+        )
+
+    def _problem_content(self) -> dict[str, Any]:
+        return {"content": {MEDIA_TYPE: {"schema": self._problem}}}
+
+    def _parameters(self, query: type) -> list[Schema]:
+        hints = typing.get_type_hints(query)
+        return [self._parameter(json_name(each.name), hints[each.name]) for each in fields(query)]
+
+    def _parameter(self, name: str, hint: object) -> Schema:
+        inner = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        is_list = typing.get_origin(hint) is tuple
+        schema = self._requests.refer(inner[0] if inner and not is_list else hint)
+        if name == "limit":
+            schema |= {"minimum": 1, "maximum": MAX_LIMIT}
+        return {"name": name, "in": "query", "required": False, "schema": schema}

@@ -1,0 +1,82 @@
+"""Every error that can leave a route, as the problem that is answered."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from polyfleet_controller.api.contract import DOCUMENT_PATH
+from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
+from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
+from polyfleet_controller.store.errors import StoreError
+from polyfleet_shared.codec import Problem
+from polyfleet_shared.names import InvalidNameError
+
+E = TypeVar("E", bound=Exception)
+
+
+async def _handle_api_error(_request: Request, error: Exception) -> Response:
+    return answer_problem(_as(ApiError, error))
+
+
+async def _handle_not_found(_request: Request, error: Exception) -> Response:
+    missing = _as(NotFoundError, error)
+    return answer_problem(ApiError(_NOT_FOUND_CODES[missing.kind], str(missing)))
+
+
+async def _handle_page_error(_request: Request, error: Exception) -> Response:
+    problems = (Problem(path="cursor", message=str(error)),)
+    return answer_problem(ApiError(ProblemCode.INVALID_PARAMETER, str(error), problems))
+
+
+async def _handle_store_error(_request: Request, error: Exception) -> Response:
+    return answer_problem(ApiError(ProblemCode.STORE_UNAVAILABLE, str(error)))
+
+
+async def _handle_path_error(_request: Request, error: Exception) -> Response:
+    """FastAPI itself reads only the names in a path."""
+    problems = tuple(
+        Problem(path=str(found["loc"][-1]), message=str(InvalidNameError("name", str(found["input"]))))
+        for found in _as(RequestValidationError, error).errors()
+    )
+    detail = "; ".join(str(problem) for problem in problems)
+    return answer_problem(ApiError(ProblemCode.INVALID_PARAMETER, detail, problems))
+
+
+async def _handle_routing_error(request: Request, error: Exception) -> Response:
+    refused = _as(HTTPException, error)
+    shown = f"{request.method} {request.url.path}"[:200]
+    if refused.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = ApiError(ProblemCode.METHOD_NOT_ALLOWED, f"{shown}: see Allow for what this path takes")
+    else:
+        problem = ApiError(ProblemCode.ROUTE_NOT_FOUND, f"{shown}: {DOCUMENT_PATH} lists what there is")
+    return answer_problem(problem, refused.headers)
+
+
+async def _handle_failure(_request: Request, _error: Exception) -> Response:
+    """The server logs the exception with its traceback; the client learns nothing of our insides."""
+    return answer_problem(ApiError(ProblemCode.INTERNAL_ERROR, "the controller's log says what happened"))
+
+
+def _as(kind: type[E], error: Exception) -> E:
+    if not isinstance(error, kind):
+        raise TypeError(f"{type(error).__name__} came to the handler of {kind.__name__}")
+    return error
+
+
+_NOT_FOUND_CODES: Final = {
+    "device": ProblemCode.DEVICE_NOT_FOUND,
+    "workload": ProblemCode.WORKLOAD_NOT_FOUND,
+}
+HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+    ApiError: _handle_api_error,
+    NotFoundError: _handle_not_found,
+    InvalidPageError: _handle_page_error,
+    StoreError: _handle_store_error,
+    RequestValidationError: _handle_path_error,
+    HTTPException: _handle_routing_error,
+    Exception: _handle_failure,
+}

@@ -1,0 +1,96 @@
+"""Errors as RFC 9457 has them: `application/problem+json` with a code that stays what it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Response
+
+from polyfleet_shared.codec import Problem, dump_json, encode
+from polyfleet_shared.errors import PolyfleetError
+
+MEDIA_TYPE: Final = "application/problem+json"
+_TYPE: Final = "urn:polyfleet:problem:"
+
+
+class ProblemCode(StrEnum):
+    """What went wrong, for programs. A code never changes its meaning."""
+
+    ROUTE_NOT_FOUND = "route_not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    DEVICE_NOT_FOUND = "device_not_found"
+    WORKLOAD_NOT_FOUND = "workload_not_found"
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_JSON = "invalid_json"
+    INVALID_MANIFEST = "invalid_manifest"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
+    ProblemCode.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.WORKLOAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
+    ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
+    ProblemCode.INVALID_MANIFEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ProblemCode.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+TITLES: Final[dict[ProblemCode, str]] = {
+    ProblemCode.ROUTE_NOT_FOUND: "There is nothing at this path",
+    ProblemCode.METHOD_NOT_ALLOWED: "This path does not take this method",
+    ProblemCode.DEVICE_NOT_FOUND: "There is no such device",
+    ProblemCode.WORKLOAD_NOT_FOUND: "There is no such workload",
+    ProblemCode.INVALID_PARAMETER: "A parameter cannot be read",
+    ProblemCode.INVALID_JSON: "The body is no JSON",
+    ProblemCode.INVALID_MANIFEST: "The manifest cannot be taken",
+    ProblemCode.BODY_TOO_LARGE: "The body is too large",
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than application/json",
+    ProblemCode.STORE_UNAVAILABLE: "The controller's store does not answer",
+    ProblemCode.INTERNAL_ERROR: "The controller failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemDetails:
+    """RFC 9457, section 3. `problems` lists everything that is wrong, each with its path in the document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: ProblemCode
+    problems: tuple[Problem, ...]
+
+
+class ApiError(PolyfleetError):
+    """A request that is not served; `problems` says what is wrong in it, as far as that has places."""
+
+    def __init__(self, code: ProblemCode, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.problems = problems
+
+
+def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response for an error."""
+    status = STATUS[error.code]
+    details = ProblemDetails(
+        type=_TYPE + error.code,
+        title=TITLES[error.code],
+        status=status,
+        detail=error.detail,
+        code=error.code,
+        problems=error.problems,
+    )
+    return Response(dump_json(encode(details)), status, headers, MEDIA_TYPE)

@@ -1,0 +1,135 @@
+"""`/v1/workloads`."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Response
+
+from polyfleet_controller.api.answers import answer_view
+from polyfleet_controller.api.problems import ApiError, ProblemCode
+from polyfleet_controller.api.queries import NoQuery, PageQuery
+from polyfleet_controller.api.requests import parse_body, query_reader, read_body
+from polyfleet_controller.api.routes import NameInPath, Surroundings
+from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, WorkloadManifest
+from polyfleet_controller.services.views import (
+    Applied,
+    Change,
+    Page,
+    ReleaseView,
+    WorkloadDetail,
+    WorkloadView,
+)
+from polyfleet_shared.codec import DecodeError, JsonValue, Problem
+
+_NOT_FOUND = (ProblemCode.WORKLOAD_NOT_FOUND,)
+_REFUSED_BODY = (
+    ProblemCode.INVALID_JSON,
+    ProblemCode.BODY_TOO_LARGE,
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+    ProblemCode.INVALID_MANIFEST,
+)
+
+# Applying may wait for a registry. It has threads of its own, so that a registry that does not answer
+# delays nobody who only reads.
+_APPLYING_THREADS = 2
+
+
+def make_workload_router(around: Surroundings) -> APIRouter:
+    """The routes of workloads and their releases."""
+    router = APIRouter(prefix="/v1/workloads", tags=["workloads"])
+    workloads, releases = around.services.workloads, around.services.releases
+    operation, clock = around.contract.operation, around.clock
+    applying = CapacityLimiter(_APPLYING_THREADS)
+
+    def apply(namespace: str, name: str, body: bytes) -> Response:
+        document = parse_body(body)
+        _check_place(document, namespace, name)
+        try:
+            applied = workloads.apply(document, now=clock())
+        except DecodeError as error:
+            raise _refused(error.problems) from None
+        created = applied.change is Change.CREATED
+        return answer_view(applied, HTTPStatus.CREATED if created else HTTPStatus.OK)
+
+    @router.get(
+        "",
+        summary="List workloads, by namespace and name",
+        **operation(answers={HTTPStatus.OK: Page[WorkloadView]}, query=PageQuery),
+    )
+    def list_workloads(query: Annotated[PageQuery, Depends(query_reader(PageQuery))]) -> Response:
+        return answer_view(workloads.list(query.page))
+
+    @router.put(
+        "/{namespace}/{name}",
+        summary="Create or change a workload; the same manifest again changes nothing",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(
+            answers={HTTPStatus.OK: Applied, HTTPStatus.CREATED: Applied},
+            body=WorkloadManifest,
+            problems=_REFUSED_BODY,
+        ),
+    )
+    async def apply_workload(
+        namespace: NameInPath, name: NameInPath, body: Annotated[bytes, Depends(read_body)]
+    ) -> Response:
+        return await run_sync(partial(apply, namespace, name, body), limiter=applying)
+
+    @router.get(
+        "/{namespace}/{name}",
+        summary="Show everything about a workload; its devices are a page",
+        **operation(answers={HTTPStatus.OK: WorkloadDetail}, query=PageQuery, problems=_NOT_FOUND),
+    )
+    def show_workload(
+        namespace: NameInPath,
+        name: NameInPath,
+        query: Annotated[PageQuery, Depends(query_reader(PageQuery))],
+    ) -> Response:
+        return answer_view(workloads.get(namespace, name, query.page))
+
+    @router.delete(
+        "/{namespace}/{name}",
+        summary="Delete a workload: every device stops and removes it",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(answers={HTTPStatus.NO_CONTENT: None}, problems=_NOT_FOUND),
+    )
+    def delete_workload(namespace: NameInPath, name: NameInPath) -> Response:
+        workloads.delete(namespace, name, now=clock())
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.get(
+        "/{namespace}/{name}/releases",
+        summary="List a workload's releases, newest first",
+        **operation(answers={HTTPStatus.OK: Page[ReleaseView]}, query=PageQuery, problems=_NOT_FOUND),
+    )
+    def list_releases(
+        namespace: NameInPath,
+        name: NameInPath,
+        query: Annotated[PageQuery, Depends(query_reader(PageQuery))],
+    ) -> Response:
+        return answer_view(releases.list(namespace, name, query.page))
+
+    return router
+
+
+def _check_place(document: JsonValue, namespace: str, name: str) -> None:
+    """Refuse a manifest of another workload than the path names; one without a name is refused later."""
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    if not isinstance(metadata, dict):
+        return
+    problems = tuple(
+        Problem(path=f"metadata.{key}", message=f"the path names {expected}, the manifest {given!r:.80}")
+        for key, given, expected in (
+            ("name", metadata.get("name", name), name),
+            ("namespace", metadata.get("namespace", DEFAULT_NAMESPACE), namespace),
+        )
+        if given != expected
+    )
+    if problems:
+        raise _refused(problems)
+
+
+def _refused(problems: tuple[Problem, ...]) -> ApiError:
+    return ApiError(ProblemCode.INVALID_MANIFEST, "; ".join(str(problem) for problem in problems), problems)

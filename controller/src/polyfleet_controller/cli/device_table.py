@@ -1,0 +1,42 @@
+"""`device list` for people."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from polyfleet_controller.cli.humanized import humanize_age
+from polyfleet_controller.cli.layout import BAD, make_table, styled
+from polyfleet_controller.cli.words import NOTHING, say_connectivity, say_sync
+from polyfleet_controller.services.views import DeviceView
+
+
+def draw_device_list(devices: Sequence[DeviceView], now: datetime) -> RenderableType:
+    """One line for each device; GENERATION is confirmed/wanted."""
+    if not devices:
+        return styled("no devices")
+    return make_table(
+        ("NAME", "PLATFORM", "CONNECTION", "SYNC", "GENERATION", "PROBLEMS"),
+        (
+            (
+                device.name,
+                str(device.platform or NOTHING),
+                _say_connection(device, now),
+                say_sync(device),
+                f"{device.observed_generation or 0}/{device.generation}",
+                _say_problems(device),
+            )
+            for device in devices
+        ),
+    )
+
+
+def _say_connection(device: DeviceView, now: datetime) -> Text:
+    since = "" if device.since is None else f" {humanize_age(device.since, now).removesuffix(' ago')}"
+    return Text.assemble(say_connectivity(device.connectivity), since)
+
+
+def _say_problems(device: DeviceView) -> Text:
+    reasons = ", ".join(condition.reason for condition in device.conditions)
+    return styled(reasons, BAD) if reasons else styled(NOTHING)

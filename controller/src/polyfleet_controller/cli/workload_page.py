@@ -1,0 +1,178 @@
+"""`workload list`, `workload show` and `workload releases` for people."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from polyfleet_controller.cli.humanized import humanize_age, humanize_bytes
+from polyfleet_controller.cli.layout import (
+    BAD,
+    GOOD,
+    HEADING,
+    WEAK,
+    make_digests,
+    make_facts,
+    make_section,
+    make_table,
+    styled,
+)
+from polyfleet_controller.cli.words import NOTHING, explain_reason, say_connectivity, say_progress, say_since
+from polyfleet_controller.services.views import (
+    DevicePlacement,
+    PlatformCount,
+    ReleaseView,
+    WorkloadDetail,
+    WorkloadView,
+)
+from polyfleet_shared.messages import Condition, Phase
+from polyfleet_shared.reasons import Reason
+
+
+def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> RenderableType:
+    """One line for each workload; RUNNING counts the devices that prove it, of those it is given to."""
+    if not workloads:
+        return styled("no workloads")
+    return make_table(
+        ("NAMESPACE", "NAME", "RUNNING", "FAILING", "HELD", "CHANGED", "IMAGE", "PROBLEM"),
+        (
+            (
+                workload.namespace,
+                workload.name,
+                _say_running(workload.platforms),
+                str(sum(count.failing for count in workload.platforms)),
+                str(sum(count.held for count in workload.platforms)),
+                humanize_age(workload.updated_at, now),
+                workload.image,
+                styled(NOTHING) if workload.condition is None else styled(workload.condition.reason, BAD),
+            )
+            for workload in workloads
+        ),
+    )
+
+
+def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
+    """One workload on all of its devices."""
+    workload = detail.workload
+    parts: list[RenderableType] = [
+        styled(f"{workload.namespace}/{workload.name}", HEADING),
+        make_facts(_facts(workload, now)),
+    ]
+    if workload.condition is not None:
+        explained = explain_reason(workload.condition.reason, workload.condition.message)
+        parts.append(make_section("The newest manifest has no release yet", make_facts(explained)))
+    if detail.release is not None:
+        parts.append(_draw_release(detail.release, now))
+    if workload.platforms:
+        parts.append(make_section("Platforms", _draw_platforms(workload.platforms)))
+    if detail.placements:
+        parts.append(make_section("Devices", _draw_placements(detail.placements)))
+    else:
+        parts.append(make_section("Devices", "there is none that it could run on"))
+    parts += [
+        make_section(f"Why {reason}", make_facts(explain_reason(reason, "")[1:]))
+        for reason in _reasons(detail.placements)
+    ]
+    return Group(*parts)
+
+
+def draw_releases(releases: Sequence[ReleaseView], now: datetime) -> RenderableType:
+    """Every release with what it pins."""
+    if not releases:
+        return styled("no releases")
+    return Group(*(part for release in releases for part in (_draw_release(release, now), "")))
+
+
+def _say_running(platforms: Iterable[PlatformCount]) -> Text:
+    running = given = 0
+    for count in platforms:
+        running += count.running
+        given += count.devices - count.held
+    return styled(f"{running} of {given}", GOOD if running == given else WEAK)
+
+
+def _facts(workload: WorkloadView, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    yield "image", workload.image
+    yield "running on", Text.assemble(_say_running(workload.platforms), " devices")
+    yield "manifest", f"number {workload.generation}, changed {say_since(workload.updated_at, now)}"
+    yield "released", f"number {workload.observed_generation}" if workload.observed_generation else "none yet"
+    yield "created", say_since(workload.created_at, now)
+    yield "uid", workload.uid
+
+
+def _draw_release(release: ReleaseView, now: datetime) -> Group:
+    parts: list[RenderableType] = [
+        make_facts(
+            (
+                ("revision", str(release.revision)),
+                ("cut", say_since(release.created_at, now)),
+                ("image", release.image),
+            )
+        ),
+        make_digests((("index", release.index),)),
+    ]
+    for child in release.children:
+        parts += [
+            styled(f"{child.platform}, {humanize_bytes(child.size)}"),
+            make_digests((("child", child.child),)),
+        ]
+    return make_section(f"Release {release.release}", *parts)
+
+
+def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:
+    return make_table(
+        ("PLATFORM", "DEVICES", "RUNNING", "FAILING", "HELD"),
+        (
+            (str(each.platform), str(each.devices), str(each.running), str(each.failing), str(each.held))
+            for each in platforms
+        ),
+    )
+
+
+def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
+    return make_table(
+        ("DEVICE", "PLATFORM", "CONNECTION", "STATE", "REASON"),
+        (
+            (
+                placement.device,
+                str(placement.platform or NOTHING),
+                say_connectivity(placement.connectivity),
+                _say_state(placement),
+                _say_reason(placement),
+            )
+            for placement in placements
+        ),
+    )
+
+
+def _say_state(placement: DevicePlacement) -> Text:
+    if placement.held is not None:
+        return styled("held", WEAK)
+    if placement.running:
+        return styled("running", GOOD)
+    if placement.report is None:
+        return styled("not reported", WEAK)
+    return styled(say_progress(placement.report), BAD if placement.report.phase is Phase.FAILED else "")
+
+
+def _say_reason(placement: DevicePlacement) -> str:
+    found = _condition(placement)
+    if found is None:
+        return NOTHING
+    return f"{found.reason}: {found.message}" if found.message else found.reason
+
+
+def _condition(placement: DevicePlacement) -> Condition | None:
+    if placement.held is not None:
+        return placement.held
+    report = placement.report
+    if report is None or report.reason is None:
+        return None
+    return Condition(reason=report.reason, message=report.message)
+
+
+def _reasons(placements: Iterable[DevicePlacement]) -> list[Reason]:
+    """Each once, in the order of the devices."""
+    found = (_condition(placement) for placement in placements)
+    return list(dict.fromkeys(condition.reason for condition in found if condition is not None))
