@@ -1,0 +1,170 @@
+"""Podman's API (libpod and its Docker-compatible half) over podman-py's session.
+
+Its high level hides errors: a pull of a missing image raises nothing, a listed container's status raises a
+TypeError. So requests are made here, on its `APIClient`, and every refusal is read.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from podman.api.client import APIClient, APIResponse
+
+from polyfleet_agent.adapters.podman_failures import classify_failure
+from polyfleet_agent.adapters.podman_session import open_session
+from polyfleet_agent.ports import RuntimeFailure
+from polyfleet_shared.reasons import Reason
+
+ANSWER_SECONDS: Final = 30.0
+
+_FIRST_ERROR: Final = 400
+_NOT_FOUND: Final = 404
+_MAX_MESSAGE: Final = 1000
+
+Parameters = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`body` is the parsed JSON, as Podman documents it; None where there was none."""
+
+    status: int
+    body: Any
+
+    @property
+    def missing(self) -> bool:
+        return self.status == _NOT_FOUND
+
+
+class PodmanRefusal(RuntimeFailure):
+    """Podman answered, and would not: the fault is in what was asked for, not in the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasons:
+    """What it means if Podman refuses with unknown words, and if it does not answer in time."""
+
+    otherwise: Reason = Reason.PODMAN_UNAVAILABLE
+    late: Reason = Reason.PODMAN_UNAVAILABLE
+
+
+class PodmanApi:
+    """Requests, each with a time-out. Safe in threads: each has a session, and so a connection, of its own.
+
+    That something does not exist is an answer. All else that is no success raises RuntimeFailure:
+    podman_unavailable without a connection; PodmanRefusal with what Podman's words stand for.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` is `unix:///path/of/the.sock`."""
+        self.address = address
+        self._own = threading.local()
+
+    def get(self, path: str, parameters: Parameters | None = None) -> Answer:
+        return self._ask(
+            f"GET {path}",
+            ANSWER_SECONDS,
+            lambda session: session.get(path, params=parameters, timeout=ANSWER_SECONDS),
+            Reasons(),
+        )
+
+    def post(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        *,
+        body: object = None,
+        seconds: float = ANSWER_SECONDS,
+        reasons: Reasons = Reasons(),
+    ) -> Answer:
+        data = None if body is None else json.dumps(body)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        return self._ask(
+            f"POST {path}",
+            seconds,
+            lambda session: session.post(
+                path, params=parameters, data=data, headers=headers, timeout=seconds
+            ),
+            reasons,
+        )
+
+    def delete(
+        self, path: str, parameters: Parameters | None = None, *, seconds: float = ANSWER_SECONDS
+    ) -> Answer:
+        return self._ask(
+            f"DELETE {path}",
+            seconds,
+            lambda session: session.delete(path, params=parameters, timeout=seconds),
+            Reasons(),
+        )
+
+    def _ask(
+        self,
+        what: str,
+        seconds: float,
+        send: Callable[[APIClient], APIResponse],
+        reasons: Reasons,
+    ) -> Answer:
+        try:
+            response = send(self._session())
+        except OSError as error:
+            if is_timeout(error):
+                raise RuntimeFailure(
+                    reasons.late, f"Podman did not answer {what} within {seconds:g} s"
+                ) from error
+            raise unavailable(self.address, error) from error
+        if is_refused(response) and response.status_code != _NOT_FOUND:
+            words = read_refusal(response.text)
+            raise PodmanRefusal(classify_failure(words, otherwise=reasons.otherwise), words)
+        return Answer(status=response.status_code, body=_parse(response.text))
+
+    def _session(self) -> APIClient:
+        session: APIClient | None = getattr(self._own, "session", None)
+        if session is None:
+            session = self._own.session = open_session(self.address)
+        return session
+
+
+def is_refused(response: APIResponse) -> bool:
+    return bool(response.status_code >= _FIRST_ERROR)
+
+
+def read_refusal(text: str) -> str:
+    """Podman's own words in an error's body: `message` is the whole, `cause` its innermost part."""
+    body = _parse(text)
+    words = body.get("message") or body.get("cause") if isinstance(body, dict) else text.strip()
+    return str(words or "Podman gave no reason")[:_MAX_MESSAGE]
+
+
+def unavailable(address: str, error: BaseException | None = None) -> RuntimeFailure:
+    """The failure for a socket that nobody serves, or a service that went away in the middle."""
+    cause = "the connection ended" if error is None else _describe(_chain(error)[-1])
+    return RuntimeFailure(
+        Reason.PODMAN_UNAVAILABLE,
+        f"Podman's API on {address} does not answer: {cause}; check `systemctl status podman.socket`",
+    )
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether a time-out is at the bottom of it: podman-py and requests each wrap it in their own."""
+    return any(isinstance(link, TimeoutError) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    links = [error]
+    while (link := links[-1].__cause__ or links[-1].__context__) is not None and link not in links:
+        links.append(link)
+    return links
+
+
+def _describe(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - JSON as Podman documents it
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        return None

@@ -1,0 +1,225 @@
+"""The container runtime port over Podman's API socket."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, assert_never
+from urllib.parse import quote
+
+from polyfleet_agent.adapters import podman_pull
+from polyfleet_agent.adapters.podman_api import ANSWER_SECONDS, PodmanApi, PodmanRefusal, Reasons, unavailable
+from polyfleet_agent.adapters.podman_containers import (
+    LABEL_DEVICE,
+    describe_container,
+    image_id,
+    read_container,
+    read_listed,
+    read_repository_digests,
+)
+from polyfleet_agent.adapters.podman_pull import PullLimits
+from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
+from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
+
+_START_SECONDS: Final = 180.0  # a slow card, a loaded board
+_START_REASONS: Final = Reasons(otherwise=Reason.START_FAILED, late=Reason.START_TIMEOUT)
+_LOOK_UP_SECONDS: Final = 0.2
+_DIGESTS_FRESH_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Digests:
+    digests: tuple[str, ...]
+    read_at: float
+
+
+class PodmanRuntime:
+    """Podman, for one device's containers.
+
+    A listing costs one request: a container is inspected when the list shows that its state changed, and
+    its image's digests are asked for once a minute, since an image gains digests without the container's
+    doing.
+    """
+
+    def __init__(self, socket: str, device: str, *, limits: PullLimits | None = None) -> None:
+        """`socket` is `unix:///path/of/the.sock`."""
+        self._api = PodmanApi(socket)
+        self._device = device
+        self._limits = limits or PullLimits()
+        self._filter = json.dumps({"label": [f"{LABEL_DEVICE}={device}"]})
+        self._lock = threading.Lock()
+        self._inspected: dict[str, tuple[tuple[object, ...], ObservedContainer]] = {}
+        self._digests: dict[str, _Digests] = {}
+
+    def list_containers(self) -> tuple[ObservedContainer, ...]:
+        entries = self._api.get("/containers/json", {"all": "true", "filters": self._filter}).body or []
+        observed = [container for entry in entries if (container := self._observe(entry)) is not None]
+        self._forget_all_but({container.container_id for container in observed})
+        return tuple(observed)
+
+    def has_image(self, image: PinnedImage) -> bool:
+        answer = self._api.get(f"/images/{_hex(image.config)}/json")
+        return not answer.missing and image.child in read_repository_digests(answer.body)
+
+    def pull(self, image: PinnedImage, on_progress: Callable[[PullProgress], None]) -> PullResult:
+        size = podman_pull.pull(self._api.address, image, self._limits, on_progress)
+        with self._lock:
+            self._digests.pop(image.config, None)
+        if not self.has_image(image):
+            raise self._not_as_promised(image)
+        return PullResult(size=size)
+
+    def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
+        spec = describe_container(self._device, workload, container)
+        try:
+            return self._create(spec)
+        except RuntimeFailure as failure:
+            if failure.reason is not Reason.NAME_CONFLICT or not self._is_ours(spec["name"]):
+                raise
+        # Ours, and not finished: the agent, or Podman, was killed in the middle.
+        self.remove(spec["name"])
+        return self._create(spec)
+
+    def start(self, container_id: str) -> None:
+        with self._lock:
+            # Two runs within one second look alike in the list.
+            self._inspected.pop(container_id, None)
+        answer = self._api.post(
+            f"/containers/{container_id}/start", seconds=_START_SECONDS, reasons=_START_REASONS
+        )
+        if answer.missing:
+            raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
+
+    def stop(self, container_id: str, *, grace: int) -> None:
+        self._api.post(
+            f"/containers/{container_id}/stop", {"timeout": grace}, seconds=grace + 2 * ANSWER_SECONDS
+        )
+
+    def remove(self, container_id: str) -> None:
+        self._api.delete(
+            f"/containers/{container_id}", {"force": "true", "v": "true"}, seconds=_START_SECONDS
+        )
+
+    def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
+        filters = json.dumps({"type": ["container"], "label": [f"{LABEL_DEVICE}={self._device}"]})
+        request = StreamRequest(
+            method="GET", path="/events", parameters={"stream": "true", "filters": filters}
+        )
+        with LineStream(self._api.address, request) as stream:
+            if not self._wait_until_open(stream, stop):
+                return
+            yield
+            while not stop():
+                item = stream.next(_LOOK_UP_SECONDS)
+                match item:
+                    case None | Opened():
+                        pass
+                    case Line():
+                        yield
+                    case Refused():
+                        raise RuntimeFailure(Reason.PODMAN_UNAVAILABLE, item.words)
+                    case Ended():
+                        raise item.failure or unavailable(self._api.address)
+                    case _:
+                        assert_never(item)
+
+    def version(self) -> str:
+        return str(self._api.get("/version").body["Version"])
+
+    def _wait_until_open(self, stream: LineStream, stop: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not stop():
+            match stream.next(_LOOK_UP_SECONDS):
+                case Opened():
+                    return True
+                case Refused(words=words):
+                    raise RuntimeFailure(Reason.PODMAN_UNAVAILABLE, words)
+                case Ended(failure=failure):
+                    raise failure or unavailable(self._api.address)
+                case _:
+                    if time.monotonic() > deadline:
+                        raise RuntimeFailure(
+                            Reason.PODMAN_UNAVAILABLE, f"Podman gave no events within {ANSWER_SECONDS:g} s"
+                        )
+        return False
+
+    def _create(self, spec: dict[str, Any]) -> str:
+        answer = self._api.post(
+            "/containers/create", body=spec, seconds=_START_SECONDS, reasons=_START_REASONS
+        )
+        if answer.missing:
+            raise RuntimeFailure(
+                Reason.IMAGE_NOT_FOUND, f"image {spec['image'][:12]} is no longer in Podman's store"
+            )
+        return str(answer.body["Id"])
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether the container of this name carries this device's label, or is no container of Podman's.
+
+        The latter is what a Podman that was killed while it created one leaves in its storage.
+        """
+        answer = self._api.get(f"/containers/{name}/json")
+        if answer.missing:
+            return True
+        labels = answer.body["Config"].get("Labels") or {}
+        return bool(labels.get(LABEL_DEVICE) == self._device)
+
+    def _observe(self, entry: dict[str, Any]) -> ObservedContainer | None:
+        """None if the container went away between the list and this."""
+        container_id = str(entry["Id"])
+        key = (entry["State"], entry["Pid"], entry["StartedAt"], entry["ExitedAt"], entry["ExitCode"])
+        with self._lock:
+            known = self._inspected.get(container_id)
+        digests = self._read_digests(image_id(entry["ImageID"]))
+        if known is not None and known[0] == key:
+            return replace(known[1], repository_digests=digests)
+        try:
+            answer = self._api.get(f"/containers/{container_id}/json")
+        except PodmanRefusal:
+            return read_listed(entry)
+        if answer.missing:
+            return None
+        observed = read_container(entry, answer.body, digests)
+        if answer.body["State"]["Status"] == entry["State"]:  # else it changed again; look anew next time
+            with self._lock:
+                self._inspected[container_id] = (key, observed)
+        return observed
+
+    def _read_digests(self, config: str) -> tuple[str, ...]:
+        now = time.monotonic()
+        with self._lock:
+            known = self._digests.get(config)
+        if known is None or now - known.read_at > _DIGESTS_FRESH_SECONDS:
+            answer = self._api.get(f"/images/{_hex(config)}/json")
+            digests = () if answer.missing else read_repository_digests(answer.body)
+            known = _Digests(digests=digests, read_at=now)
+            with self._lock:
+                self._digests[config] = known
+        return known.digests
+
+    def _forget_all_but(self, containers: set[str]) -> None:
+        with self._lock:
+            self._inspected = {key: seen for key, seen in self._inspected.items() if key in containers}
+            used = {seen.image_id for _, seen in self._inspected.values()}
+            self._digests = {key: seen for key, seen in self._digests.items() if key in used}
+
+    def _not_as_promised(self, image: PinnedImage) -> RuntimeFailure:
+        answer = self._api.get(f"/images/{quote(image.reference, safe='')}/json")
+        if answer.missing:
+            return RuntimeFailure(
+                Reason.PODMAN_UNAVAILABLE, f"Podman ended the pull of {image.reference} without storing it"
+            )
+        return RuntimeFailure(
+            Reason.DIGEST_MISMATCH,
+            f"{image.reference} is the image {image_id(answer.body['Id'])}, not {image.config}",
+        )
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
