@@ -1,0 +1,49 @@
+"""The parts of a running controller, put together."""
+
+from fastapi import FastAPI
+
+from polyfleet_controller.api.app import create_app
+from polyfleet_controller.api.routes import Services
+from polyfleet_controller.server.monitor import Monitor
+from polyfleet_controller.server.resolver import Resolver
+from polyfleet_controller.services.devices import Devices
+from polyfleet_controller.services.events import Events
+from polyfleet_controller.services.ingest import Ingest
+from polyfleet_controller.services.outbox import Outbox
+from polyfleet_controller.services.ports import Registry
+from polyfleet_controller.services.releases import Releases
+from polyfleet_controller.services.workloads import Workloads
+from polyfleet_controller.store.database import Database
+from polyfleet_controller.transport.exchange import Exchange
+from polyfleet_controller.transport.messages import BrokerAddress
+
+
+class Parts:
+    """Everything but the broker and the HTTP server, on a database whose schema is up to date."""
+
+    def __init__(self, database: Database, broker: BrokerAddress, registry: Registry) -> None:
+        self._exchange = Exchange(broker, Ingest(database), Outbox(database))
+        wake = self._exchange.wake
+        releases = Releases(database, registry, wake)
+        self._resolver = Resolver(releases)
+        self.monitor = Monitor(database, self._exchange, self._resolver)
+        self._services = Services(
+            devices=Devices(database, wake),
+            events=Events(database),
+            workloads=Workloads(database, releases, wake),
+            releases=releases,
+            health=self.monitor,
+        )
+
+    def make_app(self) -> FastAPI:
+        return create_app(self._services)
+
+    def start(self) -> None:
+        """Start the threads, and return at once."""
+        self._exchange.start()
+        self._resolver.start()
+
+    def stop(self) -> None:
+        """End them; what is not committed stays with the broker."""
+        self._resolver.stop()
+        self._exchange.stop()
