@@ -1,6 +1,7 @@
 """Nothing stays on the machine: not after a device is removed, not after its owner was killed."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +48,9 @@ def names_of(device: Device) -> set[str]:
 
 def traces(names: set[str]) -> set[str]:
     """Return every process, mount, cgroup, network namespace and runtime state that has one of the names."""
-    found = [*Path("/run/netns").iterdir(), *Path("/sys/fs/cgroup").rglob("libpod-*")]
-    found += [state for runtime in ("runc", "crun") for state in Path("/run", runtime).glob("*")]
-    lines = [str(path) for path in found]
+    lines = [path.name for place in ("/run/netns", "/run/runc") for path in Path(place).iterdir()]
+    # os.walk, unlike Path.rglob, does not mind what others remove meanwhile.
+    lines += [directory for directory, _, _ in os.walk("/sys/fs/cgroup")]
     lines += Path("/proc/self/mountinfo").read_text().splitlines()
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -94,6 +94,12 @@ def test_an_unknown_machine_is_told_which_ones_do() -> None:
     )
 
 
+def test_the_packages_are_those_that_set_up_installs() -> None:
+    listed = (Path(__file__).parents[3] / "debian-packages.txt").read_text().splitlines()
+    installed = {line.split()[0] for line in listed if line and not line.startswith(("#", "["))}
+    assert {package for packages in PACKAGES.values() for package in packages} <= installed
+
+
 SHORTFALL = Shortfall(programs=("ip", "podman"), packages=("iproute2", "podman"), obstacles=("not root",))
 
 

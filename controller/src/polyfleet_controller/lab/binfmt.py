@@ -67,8 +67,18 @@ def enable_foreign_programs(platforms: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_enabled(handler: str) -> bool:
-    """Say whether the kernel hands programs to this handler."""
+    """Say whether the kernel hands programs to this handler, those in containers too."""
     try:
-        return (BINFMT_MISC / handler).read_text(encoding="ascii").startswith("enabled")
+        return reaches_containers((BINFMT_MISC / handler).read_text(encoding="ascii"))
     except FileNotFoundError:
         return False
+
+
+def reaches_containers(registration: str) -> bool:
+    """Read a handler's file in binfmt_misc.
+
+    Flag F: the kernel opened the interpreter when it was registered, so a container need not have it.
+    """
+    lines = registration.splitlines()
+    flags = next((line.removeprefix("flags:") for line in lines if line.startswith("flags:")), "")
+    return lines[:1] == ["enabled"] and "F" in flags

@@ -2,12 +2,11 @@
 
 import contextlib
 import ctypes
-import functools
 import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from polyfleet_controller.lab.deadlines import wait_until
@@ -24,12 +23,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def end_processes(namespace: Namespace) -> None:
-    """Kill everything that runs in a namespace. Idempotent.
+    """Kill everything in a namespace, until nothing is there: what dies may just have started something.
 
     Raises:
         LabError: a process did not end.
     """
-    _kill_all(namespace.processes, place=str(namespace.path))
+
+    def ended() -> bool:
+        pids = namespace.processes()
+        kill_all(pids)
+        return not pids
+
+    _wait(ended, place=namespace.path)
 
 
 def end_containers(graph_root: Path) -> None:
@@ -43,8 +48,7 @@ def end_containers(graph_root: Path) -> None:
     """
     for container in container_ids(graph_root):
         for cgroup in container_cgroups(container):
-            _kill_all(functools.partial(processes_in, cgroup), place=str(cgroup))
-            remove_cgroup(cgroup)
+            end_cgroup(cgroup)
         for namespace in container_namespaces(graph_root, container):
             _unmount(namespace)
             namespace.unlink(missing_ok=True)
@@ -67,17 +71,29 @@ def container_cgroups(container: str) -> list[Path]:
 def processes_in(cgroup: Path) -> list[int]:
     """Return the processes of a cgroup and of those below it."""
     pids: list[int] = []
-    for members in cgroup.rglob("cgroup.procs"):
+    # os.walk, unlike Path.rglob, does not mind what is removed meanwhile.
+    for directory, _, _ in os.walk(cgroup):
         with contextlib.suppress(FileNotFoundError):
-            pids += map(int, members.read_text(encoding="ascii").split())
+            pids += map(int, Path(directory, "cgroup.procs").read_text(encoding="ascii").split())
     return pids
 
 
-def remove_cgroup(cgroup: Path) -> None:
-    """Remove an empty cgroup and those below it."""
-    for directory, _, _ in os.walk(cgroup, topdown=False):
-        with contextlib.suppress(FileNotFoundError):
-            Path(directory).rmdir()
+def end_cgroup(cgroup: Path) -> None:
+    """Kill what is in a cgroup, and remove it with those below it. Idempotent.
+
+    Raises:
+        LabError: a process did not end.
+    """
+
+    def ended() -> bool:
+        kill_all(processes_in(cgroup))
+        for directory, _, _ in os.walk(cgroup, topdown=False):
+            # What was killed keeps it busy for a moment after it left the list.
+            with contextlib.suppress(OSError):
+                Path(directory).rmdir()
+        return not cgroup.exists()
+
+    _wait(ended, place=cgroup)
 
 
 def container_namespaces(graph_root: Path, container: str) -> list[Path]:
@@ -127,15 +143,13 @@ def _unescape(field: str) -> str:
     return field
 
 
-def _kill_all(find: Callable[[], list[int]], *, place: str) -> None:
-    """Kill what is found until nothing is: what dies may just have started something."""
+def kill_all(pids: Iterable[int]) -> None:
+    """Send SIGKILL to those that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
-    def ended() -> bool:
-        pids = find()
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return not pids
 
+def _wait(ended: Callable[[], bool], *, place: Path) -> None:
     if not wait_until(ended, seconds=END_SECONDS):
-        raise LabError(f"processes in {place} do not end: {find()}")
+        raise LabError(f"processes in {place} do not end: see `ps -eo pid,stat,wchan,cmd`")
