@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -106,7 +106,7 @@ def _status_writer(config: AgentConfig, world: World, recovered: Recovered) -> C
             pid=os.getpid(),
             incarnation=recovered.identity.incarnation,
             boot=recovered.identity.boot,
-            updated_at=datetime.now(tz=timezone.utc),
+            updated_at=datetime.now(tz=UTC),
             broker=f"{config.broker.host}:{config.broker.port}",
             connected=view.connected,
             broker_problem=view.problem,

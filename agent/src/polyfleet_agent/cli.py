@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,7 @@ def _show_status(config: AgentConfig, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(dump_json({**encode(status), "running": running}).decode() + "\n")
     else:
-        sys.stdout.write(format_status(status, running=running, now=datetime.now(tz=timezone.utc)))
+        sys.stdout.write(format_status(status, running=running, now=datetime.now(tz=UTC)))
     return 0 if running else EXIT_FAILED
 
 

@@ -27,6 +27,14 @@ class Lane:
             threading.Thread(target=self._run, name=name, daemon=True).start()
         self._work.put(work)
 
+    @property
+    def idle(self) -> bool:
+        """Whether a thread stands ready, so that the next piece of work needs no new one."""
+        free = self._idle.acquire(blocking=False)
+        if free:
+            self._idle.release()
+        return free
+
     def _run(self) -> None:
         while True:
             work = self._work.get()

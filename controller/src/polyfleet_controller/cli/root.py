@@ -34,6 +34,10 @@ SUB_COMMANDS: Final[dict[str, SubCommand]] = {
         module="polyfleet_controller.cli.workload",
         summary="List, show and delete workloads and their releases.",
     ),
+    "demo": SubCommand(
+        module="polyfleet_controller.cli.demo",
+        summary="Run a whole fleet on this machine, to see it work.",
+    ),
     "version": SubCommand(
         module="polyfleet_controller.cli.version",
         summary="Show this program's version and the controller's.",

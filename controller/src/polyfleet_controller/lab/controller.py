@@ -11,6 +11,7 @@ from polyfleet_controller.lab.ports import LOOPBACK, free_port
 from polyfleet_controller.lab.processes import ChildProcess
 
 _ANSWER_SECONDS = 30
+_SUCCESS = range(200, 300)
 
 
 class Controller:
@@ -106,7 +107,7 @@ class Controller:
             raise LabError(f"the controller does not answer {method} {path}: {error}") from error
         finally:
             connection.close()
-        if not http.HTTPStatus(response.status).is_success:
+        if response.status not in _SUCCESS:
             raise LabError(
                 f"the controller answered {response.status} to {method} {path}: {content.decode()}"
             )

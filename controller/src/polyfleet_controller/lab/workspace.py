@@ -11,7 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from polyfleet_controller.lab.agent import Agent
 from polyfleet_controller.lab.broker import Broker
+from polyfleet_controller.lab.controller import Controller
 from polyfleet_controller.lab.device import Device, remove_device
 from polyfleet_controller.lab.leftovers import remove_tree
 from polyfleet_controller.lab.registry import Registry
@@ -62,6 +64,27 @@ class Workspace:
         device = Device.create(name, directory=self._new_directory("device"), registry=registry, ports=ports)
         self._cleanup.callback(device.stop)
         return device
+
+    def create_controller(self, *, registry: str, broker: str | None = None) -> Controller:
+        """Start a controller: see `Controller.create`.
+
+        Raises:
+            LabError: it did not start.
+        """
+        controller = Controller.create(self._new_directory("controller"), registry=registry, broker=broker)
+        self._cleanup.callback(controller.stop)
+        return controller
+
+    def create_agent(self, device: Device, *, platform: str, broker_port: int) -> Agent:
+        """Make an agent on a device, and start it: see `Agent.create`.
+
+        Raises:
+            LabError: it could not be made.
+        """
+        agent = Agent.create(device, platform=platform, broker_port=broker_port)
+        self._cleanup.callback(agent.stop)
+        agent.start()
+        return agent
 
     def close(self) -> None:
         """Remove everything. Idempotent.
