@@ -129,9 +129,9 @@ container_reports = st.builds(
 
 workload_reports = st.builds(
     WorkloadReport,
-    uid=names,
-    namespace=names,
-    name=names,
+    uid=names | texts,
+    namespace=names | texts,
+    name=names | texts,
     release=texts,
     phase=st.sampled_from(Phase),
     reason=st.none() | reasons,
@@ -155,6 +155,7 @@ reports = st.builds(
 events = st.builds(
     Event,
     stamp=stamps,
+    after=counters,
     kind=st.sampled_from(EventKind),
     at=moments,
     workload=st.none() | names,

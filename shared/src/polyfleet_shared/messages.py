@@ -187,6 +187,8 @@ class PullProgress:
 class WorkloadReport:
     """One workload as it is. `release` is what the device works towards; the containers prove what runs.
 
+    Where the device knows a workload by a container's labels alone, `uid` is what they say, and `namespace`,
+    `name` and `release` are empty.
     `ready_seconds` is measured by the agent on its monotonic clock, since it saw the container ready;
     `restarts` counts starts after the first, of this spec, since the agent started.
     """
@@ -204,9 +206,6 @@ class WorkloadReport:
     containers: tuple[ContainerReport, ...] = ()
 
     def __post_init__(self) -> None:
-        check_name("workload uid", self.uid)
-        check_name("namespace", self.namespace)
-        check_name("workload name", self.name)
         _check_counter("readySeconds", self.ready_seconds)
         _check_counter("restarts", self.restarts)
 

@@ -190,14 +190,17 @@ def test_values_that_contradict_themselves_are_refused(value: object, changes: d
         (STAMP, {"incarnation": "A B"}),
         (PRESENCE, {"incarnation": ""}),
         (ACKNOWLEDGEMENT, {"incarnation": "+"}),
-        (WORKLOAD, {"uid": "W"}),
-        (WORKLOAD, {"namespace": ""}),
-        (WORKLOAD, {"name": "a/b"}),
     ],
 )
 def test_names_that_are_none_are_refused(value: object, changes: dict[str, object]) -> None:
     with pytest.raises(InvalidNameError):
         replace(value, **changes)  # type: ignore[type-var] # each is a dataclass
+
+
+def test_a_workload_known_by_its_container_alone_has_no_name() -> None:
+    orphan = replace(WORKLOAD, uid="Not Ours", namespace="", name="", release="", phase=Phase.STOPPING)
+    report = Reported(stamp=STAMP, workloads=(orphan,))
+    assert decode_message(Reported, encode_message(report)) == report
 
 
 def test_a_report_without_proof_says_so() -> None:
