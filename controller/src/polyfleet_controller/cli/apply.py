@@ -21,7 +21,7 @@ _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>s|m|h)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600}
 _WORDS: Final = {Change.CREATED: "created", Change.CHANGED: "configured", Change.UNCHANGED: "unchanged"}
 
-app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
+app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None, add_completion=False)
 
 
 @app.command(

@@ -35,6 +35,7 @@ app: Final = typer.Typer(
     context_settings=CONTEXT_SETTINGS,
     rich_markup_mode=None,
     no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -88,7 +89,7 @@ def list_devices(
 @app.command(
     "show",
     help=teach(
-        "Show everything about a device: what it should run, what it proves to run, and why not the rest.",
+        "Show all about a device. What it should run, what it proves to run, and why not the rest.",
         (
             ("polyfleet device show edge-7", "for people"),
             ("polyfleet device show edge-7 -o json", "the same, exact, for programs"),
@@ -140,7 +141,7 @@ def list_events(
 @app.command(
     "admit",
     help=teach(
-        "Let a pending device have work: one that this controller does not know, or that was deleted here.",
+        "Let a pending device have work. Pending is one that this controller does not know, or deleted.",
         (
             ("polyfleet device list --admission pending", "who waits"),
             ("polyfleet device admit edge-7", "no change if it is admitted"),
@@ -154,7 +155,7 @@ def admit_device(ctx: typer.Context, name: NameArgument, output: OutputOption = 
 @app.command(
     "resolve",
     help=teach(
-        "Say that two machines no longer share this name; the device then gets new releases again.",
+        "Say that a name is one machine's again. The device then gets new releases.",
         (("polyfleet device resolve edge-7", "after giving one of the two another name"),),
     ),
 )

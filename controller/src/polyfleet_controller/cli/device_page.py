@@ -19,6 +19,7 @@ from polyfleet_controller.cli.layout import (
     GOOD,
     HEADING,
     WEAK,
+    join_lines,
     make_digests,
     make_facts,
     make_section,
@@ -40,7 +41,14 @@ from polyfleet_controller.services.views import (
     DeviceView,
     Incarnation,
 )
-from polyfleet_shared.messages import HostFacts, PlatformSource, Telemetry, WorkloadReport
+from polyfleet_shared.messages import (
+    ContainerReport,
+    HostFacts,
+    Phase,
+    PlatformSource,
+    Telemetry,
+    WorkloadReport,
+)
 from polyfleet_shared.platforms import RunnablePlatform
 
 _SOURCE: Final = {
@@ -159,7 +167,7 @@ def _assignment_facts(assignment: AssignmentView) -> Iterator[tuple[str, str | T
         yield from explain_reason(assignment.held.reason, assignment.held.message)
     elif report is None:
         yield "phase", "given to the device, which has not reported on it yet"
-    if report is not None:
+    if report is not None and not (assignment.held is not None and report.phase is Phase.HELD):
         yield from _report_facts(report, is_held=assignment.held is not None)
     yield "release", assignment.release or "none yet"
     if report is not None and report.release != assignment.release:
@@ -187,15 +195,24 @@ def _report_facts(report: WorkloadReport, *, is_held: bool) -> Iterator[tuple[st
 
 def _say_proof(assignment: AssignmentView) -> Text:
     """What the containers are made of, never taken from a label or a name."""
-    containers = () if assignment.report is None else assignment.report.containers
     if assignment.running:
         return styled(str(assignment.child), GOOD)
+    containers = () if assignment.report is None else assignment.report.containers
     if not containers:
         return styled("nothing: the device reports no container of it", WEAK)
-    return Text("\n").join(
-        styled(container.child or f"no digest of a release; its image is {container.image_id}", BAD)
-        for container in containers
+    return join_lines(
+        styled(_say_container(container, str(assignment.child)), BAD) for container in containers
     )
+
+
+def _say_container(container: ContainerReport, wanted: str) -> str:
+    if container.child is None:
+        return f"nothing: no pinned digest names its image,\n{container.image_id}"
+    if not container.running:
+        return f"{container.child}\nbut the container does not run"
+    if container.child != wanted:
+        return f"{container.child}\nwhich is not the wanted one"
+    return f"{container.child}\nbut the image's ID is not the pinned one: {container.image_id}"
 
 
 def _draw_incarnations(incarnations: Sequence[Incarnation], now: datetime) -> Group:
@@ -204,10 +221,10 @@ def _draw_incarnations(incarnations: Sequence[Incarnation], now: datetime) -> Gr
         (
             (
                 each.incarnation,
-                say_since(each.first_seen, now),
-                "in force" if each.superseded_at is None else say_since(each.superseded_at, now),
+                humanize_age(each.first_seen, now),
+                "in force" if each.superseded_at is None else humanize_age(each.superseded_at, now),
             )
             for each in incarnations
         ),
     )
-    return make_section("Incarnations: the device was rebuilt, or its state directory was lost", table)
+    return make_section("Incarnations: it was rebuilt, or lost its state directory", table)

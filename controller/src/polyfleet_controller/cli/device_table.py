@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from polyfleet_controller.cli.humanized import humanize_age
-from polyfleet_controller.cli.layout import BAD, make_table, styled
+from polyfleet_controller.cli.layout import BAD, join_lines, make_table, styled
 from polyfleet_controller.cli.words import NOTHING, say_connectivity, say_sync
 from polyfleet_controller.services.views import DeviceView
 
@@ -29,6 +29,7 @@ def draw_device_list(devices: Sequence[DeviceView], now: datetime) -> Renderable
             )
             for device in devices
         ),
+        wrapped=("NAME",),
     )
 
 
@@ -38,5 +39,5 @@ def _say_connection(device: DeviceView, now: datetime) -> Text:
 
 
 def _say_problems(device: DeviceView) -> Text:
-    reasons = ", ".join(condition.reason for condition in device.conditions)
-    return styled(reasons, BAD) if reasons else styled(NOTHING)
+    reasons = [styled(condition.reason, BAD) for condition in device.conditions]
+    return join_lines(reasons or [styled(NOTHING)])

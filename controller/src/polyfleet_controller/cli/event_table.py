@@ -27,6 +27,7 @@ def draw_events(events: Iterable[EventView], now: datetime, names: Mapping[str, 
             )
             for event in events
         ),
+        wrapped=("WORKLOAD", "DETAIL"),
     )
 
 

@@ -1,6 +1,6 @@
 """The parts of pages. Nothing is cut off: what does not fit a line goes on in the next."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -28,11 +28,13 @@ def join_lines(lines: Iterable[Text]) -> Text:
     return Text("\n", overflow="fold").join(lines)
 
 
-def make_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A list: a heading, then a line for each row."""
+def make_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wrapped: Container[str] = ()
+) -> Table:
+    """A list: a heading, then a line for each row; only the cells of `wrapped` columns break lines."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=HEADING)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in wrapped)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else styled(cell) for cell in row))
     return table

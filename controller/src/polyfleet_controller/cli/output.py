@@ -14,7 +14,8 @@ from rich.console import Console, RenderableType
 
 from polyfleet_shared.codec import JsonValue
 
-_NARROWEST: Final = 40
+# On a narrower terminal the terminal itself breaks the lines: nothing is lost.
+_NARROWEST: Final = 80
 _PIPED_PAGE: Final = 100
 _UNBOUNDED: Final = 1_000_000
 
@@ -64,6 +65,12 @@ def _width(where_unlimited: int) -> int:
 
 def _print(page: RenderableType, width: int) -> None:
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    for line in render(page, width=width, colours=colours):
+        _write(line)
+
+
+def render(page: RenderableType, *, width: int, colours: bool) -> list[str]:
+    """The lines of a page; without colours there is not one escape sequence in them."""
     console = Console(
         width=width,
         force_terminal=colours,
@@ -75,8 +82,7 @@ def _print(page: RenderableType, width: int) -> None:
     )
     with console.capture() as captured:
         console.print(page)
-    for line in captured.get().splitlines():
-        _write(line if colours else line.rstrip())
+    return [line if colours else line.rstrip() for line in captured.get().splitlines()]
 
 
 def _write(line: str) -> None:

@@ -12,7 +12,7 @@ from polyfleet_controller.cli.session import connect
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_shared.codec import JsonValue
 
-app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
+app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None, add_completion=False)
 
 
 @app.command(

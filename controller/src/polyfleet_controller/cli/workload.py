@@ -30,6 +30,7 @@ app: Final = typer.Typer(
     context_settings=CONTEXT_SETTINGS,
     rich_markup_mode=None,
     no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -57,7 +58,7 @@ def list_workloads(ctx: typer.Context, output: OutputOption = OutputFormat.TABLE
 @app.command(
     "show",
     help=teach(
-        "Show one workload: what its release pins for each platform, and how it stands on each device.",
+        "Show all about a workload. What its release pins for each platform, and how each device stands.",
         (
             ("polyfleet workload show hello", ""),
             ("polyfleet workload show hello -n shop -o yaml", "of another namespace"),
@@ -84,7 +85,7 @@ def show_workload(
 @app.command(
     "releases",
     help=teach(
-        "List a workload's releases, newest first: what each pins for each platform.",
+        "List a workload's releases, newest first.",
         (("polyfleet workload releases hello", ""),),
     ),
 )
@@ -109,7 +110,7 @@ def list_releases(
 @app.command(
     "delete",
     help=teach(
-        "Delete a workload: every device stops it and removes it.",
+        "Delete a workload. Every device stops it and removes it.",
         (("polyfleet workload delete hello", ""), ("polyfleet workload delete hello -n shop", "")),
     ),
 )

@@ -27,7 +27,7 @@ from polyfleet_controller.services.views import (
     WorkloadView,
 )
 from polyfleet_shared.messages import Condition, Phase
-from polyfleet_shared.reasons import Reason
+from polyfleet_shared.reasons import Reason, explain
 
 
 def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> RenderableType:
@@ -49,6 +49,7 @@ def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> Rend
             )
             for workload in workloads
         ),
+        wrapped=("NAMESPACE", "NAME", "IMAGE"),
     )
 
 
@@ -70,10 +71,9 @@ def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
         parts.append(make_section("Devices", _draw_placements(detail.placements)))
     else:
         parts.append(make_section("Devices", "there is none that it could run on"))
-    parts += [
-        make_section(f"Why {reason}", make_facts(explain_reason(reason, "")[1:]))
-        for reason in _reasons(detail.placements)
-    ]
+    reasons = _reasons(detail.placements)
+    if reasons:
+        parts.append(make_section("Reasons", make_facts((reason, _explain(reason)) for reason in reasons)))
     return Group(*parts)
 
 
@@ -143,6 +143,7 @@ def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
             )
             for placement in placements
         ),
+        wrapped=("DEVICE", "STATE", "REASON"),
     )
 
 
@@ -170,6 +171,11 @@ def _condition(placement: DevicePlacement) -> Condition | None:
     if report is None or report.reason is None:
         return None
     return Condition(reason=report.reason, message=report.message)
+
+
+def _explain(reason: Reason) -> str:
+    explanation = explain(reason)
+    return f"{explanation.sentence} {explanation.next_step}"
 
 
 def _reasons(placements: Iterable[DevicePlacement]) -> list[Reason]:

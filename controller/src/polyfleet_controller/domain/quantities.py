@@ -9,7 +9,7 @@ from typing import Final, Self
 from polyfleet_shared.errors import PolyfleetError
 
 _QUANTITY: Final = re.compile(
-    r"(?P<number>[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20}))"
+    r"(?P<number>[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40}))"
     r"(?P<suffix>[numkMGTPE]|[KMGTPE]i|[eE](?P<exponent>[+-]?[0-9]{1,3}))?"
 )
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
