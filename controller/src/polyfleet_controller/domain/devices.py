@@ -4,7 +4,7 @@ Order is kept per channel within one incarnation: a message that is not newer th
 changes nothing, so loss, repetition and delay end in the state that the newest of each channel gives.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -32,7 +32,7 @@ class Connectivity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Presence: `since` is the time here at which it became so, since a device's clock and its will are not trusted."""
+    """Presence. `since` is when it became so by the clock here: a device's may be wrong, and a will is frozen."""
 
     order: tuple[int, int, int] = (0, 0, 0)
     connectivity: Connectivity = Connectivity.UNKNOWN
@@ -71,7 +71,7 @@ class Device:
     last_seen: datetime | None = None
     admission: Admission = Admission.PENDING
     decided: bool = False
-    lives: Lives = Lives()
+    lives: Lives = field(default_factory=Lives)
     duplicate_since: datetime | None = None
     contact: Contact = Contact()
     inventory_order: tuple[int, int] = (0, 0)
@@ -113,7 +113,9 @@ def receive(device: Device, message: UpwardMessage, *, live: bool, now: datetime
 
 def resolve_duplicate(device: Device) -> Device:
     """The operator says that one machine has the name again: the one that is heard next."""
-    return replace(device, duplicate_since=None, lives=replace(device.lives, current=None, former=_former(device)))
+    return replace(
+        device, duplicate_since=None, lives=replace(device.lives, current=None, former=_former(device))
+    )
 
 
 def _take(device: Device, message: UpwardMessage, now: datetime) -> Device | None:
@@ -121,9 +123,13 @@ def _take(device: Device, message: UpwardMessage, now: datetime) -> Device | Non
         case Presence():
             return _take_presence(device, message, now)
         case Inventory(stamp=stamp):
-            return replace(device, inventory_order=stamp.order) if stamp.order > device.inventory_order else None
+            return (
+                replace(device, inventory_order=stamp.order) if stamp.order > device.inventory_order else None
+            )
         case Telemetry(stamp=stamp):
-            return replace(device, telemetry_order=stamp.order) if stamp.order > device.telemetry_order else None
+            return (
+                replace(device, telemetry_order=stamp.order) if stamp.order > device.telemetry_order else None
+            )
         case Reported(stamp=stamp):
             return _take_report(device, message) if stamp.order > device.reported_order else None
         case Event():

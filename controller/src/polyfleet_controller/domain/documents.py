@@ -1,7 +1,8 @@
 """What a desired document holds, apart from its version: devices that run the same share it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
 from polyfleet_controller.domain.observation import MAX_COUNTER
 from polyfleet_controller.domain.placement import Assigned, Decision, Held
@@ -23,25 +24,36 @@ class Content:
         return digest_desired(self.workloads, self.held)
 
 
-EMPTY: Final = Content()
+def make_content(decisions: Iterable[Decision]) -> Content:
+    """The content that carries out these decisions."""
+    workloads: list[DesiredWorkload] = []
+    held: list[HeldWorkload] = []
+    for decision in decisions:
+        match decision:
+            case Assigned(workload=workload):
+                workloads.append(workload)
+            case Held(workload=holding):
+                held.append(holding)
+            case _:
+                assert_never(decision)
+    return Content(
+        workloads=tuple(sorted(workloads, key=lambda item: item.uid)),
+        held=tuple(sorted(held, key=lambda item: item.uid)),
+    )
 
 
 def put_decision(content: Content, uid: str, decision: Decision | None) -> Content:
     """The content with this decision in place of what it had for the workload; None takes it out."""
-    workloads = [item for item in content.workloads if item.uid != uid]
-    held = [item for item in content.held if item.uid != uid]
-    match decision:
-        case Assigned(workload=workload):
-            workloads.append(workload)
-        case Held(workload=holding):
-            held.append(holding)
-        case None:
-            pass
-        case _:
-            assert_never(decision)
+    other = Content(
+        workloads=tuple(item for item in content.workloads if item.uid != uid),
+        held=tuple(item for item in content.held if item.uid != uid),
+    )
+    if decision is None:
+        return other
+    added = make_content([decision])
     return Content(
-        workloads=tuple(sorted(workloads, key=lambda item: item.uid)),
-        held=tuple(sorted(held, key=lambda item: item.uid)),
+        workloads=tuple(sorted(other.workloads + added.workloads, key=lambda item: item.uid)),
+        held=tuple(sorted(other.held + added.held, key=lambda item: item.uid)),
     )
 
 

@@ -58,10 +58,12 @@ def cut_page(
     key: Callable[[Row], list[JsonValue]],
     view: Callable[[Row], View],
 ) -> Page[View]:
-    """Make a page of rows, of which one more than the limit was read; `key` is what the rows are sorted by."""
+    """Make a page of rows, of which one more than the limit was read; `key` is what they are sorted by."""
     shown = rows[: request.limit]
     more = len(rows) > request.limit
-    return Page(items=tuple(view(row) for row in shown), next_cursor=_cursor(key(shown[-1])) if more else None)
+    return Page(
+        items=tuple(view(row) for row in shown), next_cursor=_cursor(key(shown[-1])) if more else None
+    )
 
 
 def _cursor(key: list[JsonValue]) -> str:

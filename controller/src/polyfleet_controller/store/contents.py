@@ -7,7 +7,13 @@ from sqlalchemy import Connection, delete, select
 from polyfleet_controller.domain.documents import Content
 from polyfleet_controller.store.statements import insert_missing
 from polyfleet_controller.store.tables import CONTENT, DEVICE, PLATFORM_SET
-from polyfleet_controller.store.values import name_platforms, read_json, read_platforms, write_json, write_platforms
+from polyfleet_controller.store.values import (
+    name_platforms,
+    read_json,
+    read_platforms,
+    write_json,
+    write_platforms,
+)
 from polyfleet_shared.codec import decode
 from polyfleet_shared.platforms import RunnablePlatform
 

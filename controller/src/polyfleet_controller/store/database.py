@@ -1,4 +1,4 @@
-"""One database, SQLite or PostgreSQL, with the same promise on both: one writer at a time, each sees all before it.
+"""One database, SQLite or PostgreSQL, with one promise: one writer at a time, which sees all before it.
 
 SQLite has one writer by nature; on PostgreSQL a lock that ends with the transaction gives the same, so that
 no use case behaves differently there. Readers never wait for the writer, nor it for them.
@@ -11,11 +11,18 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from polyfleet_controller.store import migrations
-from polyfleet_controller.store.errors import StoreError
+from polyfleet_controller.store.errors import StoreError, UnstorableError
 from polyfleet_controller.store.tables import CONTROLLER
 
 SQLITE: Final = "sqlite"
@@ -69,6 +76,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """One consistent view of the data."""
         with self._wrapping_errors(), self._engine.connect() as connection:
+            if self._engine.dialect.name == POSTGRESQL:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     def close(self) -> None:
@@ -79,9 +88,12 @@ class Database:
     def _wrapping_errors(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             place = self._url.render_as_string(hide_password=True)
-            raise StoreError(f"the database {place} failed: {error.orig}; check that it is up") from error
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreError(f"the database {place} failed: {cause}; check that it is up") from error
+        except DBAPIError as error:
+            raise UnstorableError(f"the database does not take this: {error.orig}") from error
 
 
 def _read_url(text_form: str) -> URL:
@@ -90,7 +102,9 @@ def _read_url(text_form: str) -> URL:
     except ArgumentError as error:
         raise StoreError(f"{text_form!r} is no database URL: {error}") from None
     if url.get_backend_name() not in (SQLITE, POSTGRESQL):
-        raise StoreError(f"{text_form!r}: write sqlite:////path/to/file or postgresql+psycopg://user@host/name")
+        raise StoreError(
+            f"{text_form!r}: write sqlite:////path/to/file or postgresql+psycopg://user@host/name"
+        )
     if url.get_backend_name() == SQLITE and url.database in (None, "", ":memory:"):
         raise StoreError(f"{text_form!r}: a database in memory would forget the fleet; name a file")
     return url
@@ -112,7 +126,7 @@ def _make_engine(url: URL, *, foreign_keys: bool) -> Engine:
 
 
 def _prepare_sqlite(engine: Engine, *, foreign_keys: bool) -> None:
-    """SQLAlchemy's recipe (dialects/sqlite, "Transactions"): it begins, since the driver would do so too late."""
+    """SQLAlchemy's recipe (its documentation of SQLite, "Transactions"): the driver would begin too late."""
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

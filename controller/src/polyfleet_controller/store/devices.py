@@ -22,9 +22,7 @@ _PLAIN = tuple(
     column.name for column in DEVICE.columns if column.name not in _INDEXED and column.name != "name"
 )
 _UPDATE_PLAIN = (
-    update(DEVICE)
-    .where(DEVICE.c.name == bindparam("key"))
-    .values({name: bindparam(name) for name in _PLAIN})
+    update(DEVICE).where(DEVICE.c.name == bindparam("key")).values({name: bindparam(name) for name in _PLAIN})
 )
 _UPDATE_INDEXED = (
     update(DEVICE)

@@ -73,7 +73,9 @@ def add_events(connection: Connection, events: Sequence[StoredEvent]) -> None:
 def forget_events(connection: Connection, bounds: Sequence[tuple[str, int]]) -> None:
     """Forget the events of each device up to a number."""
     if bounds:
-        statement = delete(EVENT).where(EVENT.c.device == bindparam("of"), EVENT.c.number <= bindparam("last"))
+        statement = delete(EVENT).where(
+            EVENT.c.device == bindparam("of"), EVENT.c.number <= bindparam("last")
+        )
         connection.execute(statement, [{"of": device, "last": last} for device, last in bounds])
 
 

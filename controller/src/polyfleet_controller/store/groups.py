@@ -1,6 +1,6 @@
 """Groups of devices that run the same and list the same platforms: what is decided for one holds for all.
 
-A fleet has few of them. So a changed workload costs a few statements for each group, and none for each device.
+A fleet has few of them. So a changed workload costs a few statements for each group, and none for a device.
 Devices that are not in step with their documents (duplicates, oversized ones, those without a document) are
 in no group: they are derived one by one.
 """
@@ -24,9 +24,7 @@ ELIGIBLE: Final[ColumnElement[bool]] = and_(
     DEVICE.c.platform_set.is_not(None),
 )
 _IN_STEP: Final = and_(ELIGIBLE, DEVICE.c.oversized.is_(None), DEVICE.c.document_digest.is_not(None))
-_OUT_OF_STEP: Final = and_(
-    ELIGIBLE, or_(DEVICE.c.oversized.is_not(None), DEVICE.c.document_digest.is_(None))
-)
+_OUT_OF_STEP: Final = and_(ELIGIBLE, or_(DEVICE.c.oversized.is_not(None), DEVICE.c.document_digest.is_(None)))
 GROUP_OF_DEVICE: Final[ColumnElement[bool]] = and_(
     _IN_STEP,
     DEVICE.c.platform_set == bindparam("group_platforms"),

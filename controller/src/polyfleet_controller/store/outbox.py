@@ -21,7 +21,7 @@ _DESIRED = OUTBOX.c.channel == Channel.DESIRED.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A message that is due. `generation` and `digest` are of the device's document, None where it has none."""
+    """A message that is due. `generation` and `digest` are of the device's document, None if it has none."""
 
     id: int
     device: str
@@ -45,14 +45,17 @@ def send_desired_to_groups(connection: Connection, groups: Sequence[Group], *, n
     members = select(DEVICE.c.name).where(GROUP_OF_DEVICE)
     parameters = [group_parameters(group) for group in groups]
     connection.execute(delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(members)), parameters)
-    connection.execute(insert(OUTBOX).from_select(_COLUMNS, _desired_rows(now).where(GROUP_OF_DEVICE)), parameters)
+    connection.execute(
+        insert(OUTBOX).from_select(_COLUMNS, _desired_rows(now).where(GROUP_OF_DEVICE)), parameters
+    )
 
 
 def send_all_desired(connection: Connection, *, now: datetime) -> None:
     """Send every device that has a document its newest one."""
-    connection.execute(delete(OUTBOX).where(_DESIRED, ~OUTBOX.c.clears))
-    documents = _desired_rows(now).where(DEVICE.c.document_digest.is_not(None))
-    connection.execute(insert(OUTBOX).from_select(_COLUMNS, documents))
+    has_document = DEVICE.c.document_digest.is_not(None)
+    devices = select(DEVICE.c.name).where(has_document)
+    connection.execute(delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(devices)))
+    connection.execute(insert(OUTBOX).from_select(_COLUMNS, _desired_rows(now).where(has_document)))
 
 
 def send_desired_later(connection: Connection, due: Sequence[tuple[str, datetime]]) -> None:
@@ -63,7 +66,9 @@ def send_desired_later(connection: Connection, due: Sequence[tuple[str, datetime
 def cancel_later(connection: Connection, devices: Sequence[str], *, now: datetime) -> None:
     """These devices have their newest documents: what was to be sent again later is not."""
     if devices:
-        connection.execute(delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(devices), OUTBOX.c.due_at > now))
+        connection.execute(
+            delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(devices), OUTBOX.c.due_at > now)
+        )
 
 
 def clear_channels(
@@ -101,7 +106,9 @@ def finish(connection: Connection, ids: Sequence[int], *, now: datetime) -> None
     """The broker has these."""
     published = select(OUTBOX.c.device).where(_DESIRED, OUTBOX.c.id == bindparam("sent"))
     parameters = [{"sent": sent} for sent in ids]
-    connection.execute(update(DEVICE).where(DEVICE.c.name.in_(published)).values(published_at=now), parameters)
+    connection.execute(
+        update(DEVICE).where(DEVICE.c.name.in_(published)).values(published_at=now), parameters
+    )
     connection.execute(delete(OUTBOX).where(OUTBOX.c.id == bindparam("sent")), parameters)
 
 

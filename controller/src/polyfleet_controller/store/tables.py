@@ -5,7 +5,7 @@ the same wherever it begins.
 """
 
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, MetaData, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -23,12 +23,12 @@ METADATA.naming_convention = {
 _COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _number(default: int | None = None, **options: Any) -> Any:  # noqa: ANN401 - as SQLModel's own Field
-    return Field(sa_type=BigInteger, **({} if default is None else {"default": default}), **options)
+def _number(*, nullable: bool = False, primary_key: bool = False) -> Any:  # noqa: ANN401 - as SQLModel's Field
+    return Field(sa_type=BigInteger, nullable=nullable, primary_key=primary_key)
 
 
-def _time(**options: Any) -> Any:  # noqa: ANN401 - as SQLModel's own Field
-    return Field(sa_type=cast("type[Any]", UTCDateTime), **options)
+def _time(*, nullable: bool = False) -> Any:  # noqa: ANN401 - as SQLModel's Field
+    return Field(sa_type=UTCDateTime, nullable=nullable)
 
 
 def _of_device(*columns: str) -> ForeignKeyConstraint:
@@ -239,7 +239,7 @@ class _Release(SQLModel, table=True):
 
 
 class _Assignment(SQLModel, table=True):
-    """One workload on one device: its pin, or why it is held; and how it stands. `platform` is the device's."""
+    """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's."""
 
     __tablename__ = "assignment"
     __table_args__ = (
@@ -283,7 +283,7 @@ class _Outbox(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=cast("type[Any]", _COUNTED))
+    id: int | None = Field(default=None, primary_key=True, sa_type=_COUNTED)
     device: str
     channel: str
     clears: bool

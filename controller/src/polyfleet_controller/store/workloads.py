@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-
-from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
-from sqlalchemy.engine import Row as ResultRow
 from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_
+from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
@@ -152,7 +152,9 @@ def list_releases(
 
 def load_placeable(connection: Connection, uid: str | None = None) -> tuple[Workload, ...]:
     """Workloads with the releases in force: all, or one."""
-    query: Select[Any] = select(WORKLOAD, RELEASE.c.release, RELEASE.c.resolved, RELEASE.c.manifest.label("released"))
+    query: Select[Any] = select(
+        WORKLOAD, RELEASE.c.release, RELEASE.c.resolved, RELEASE.c.manifest.label("released")
+    )
     query = query.outerjoin(
         RELEASE, (RELEASE.c.workload == WORKLOAD.c.uid) & (RELEASE.c.revision == WORKLOAD.c.revision)
     )

@@ -18,6 +18,7 @@ def configure(connection: Connection) -> Config:
     """Alembic's view of this package, on a connection whose transaction the caller ends."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
     config.attributes["connection"] = connection
     return config
 

@@ -1,0 +1,251 @@
+"""What follows from a change of devices: assignments, documents, how they stand, and what is sent.
+
+Everything is derived from what is known after the change, whatever led to it: messages, an operator, or a
+workload. It costs the same number of statements for one device and for a thousand.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from polyfleet_controller.domain.devices import Admission, Device, Document
+from polyfleet_controller.domain.documents import Content, find_excess, make_content
+from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
+from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment, place
+from polyfleet_controller.domain.sync import Sync, judge_device, judge_workload
+from polyfleet_controller.store.assignments import delete_assignments, load_assignments, save_assignments
+from polyfleet_controller.store.contents import load_platform_sets, save_contents
+from polyfleet_controller.store.devices import save_devices
+from polyfleet_controller.store.epochs import load_epoch, save_epoch
+from polyfleet_controller.store.messages import load_reports
+from polyfleet_controller.store.outbox import cancel_later, send_all_desired, send_desired, send_desired_later
+from polyfleet_controller.store.workloads import load_placeable
+from polyfleet_shared.messages import Reported
+
+# A device that does not take its document, or whose broker lost it, is sent it again, but not in a loop.
+RESEND_AFTER: Final = timedelta(seconds=30)
+
+Assignments = Mapping[str, Assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A device before and after; `report` if a new one came, `derive` if its workloads changed."""
+
+    before: Device | None
+    after: Device
+    report: Reported | None = None
+    derive: bool = False
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether what the device should run may be another now."""
+        if not _is_eligible(self.after):
+            return False
+        before = self.before
+        return (
+            self.derive
+            or before is None
+            or not _is_eligible(before)
+            or (before.platform, before.platform_set) != (self.after.platform, self.after.platform_set)
+        )
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether how the device stands may be another now."""
+        before, after = self.before, self.after
+        return (
+            self.report is not None
+            or self.is_derived
+            or (before is not None and before.lives.current != after.lives.current)
+            or (before is not None and before.impeded != after.impeded)
+        )
+
+
+def settle(connection: Connection, changes: Sequence[Change], *, now: datetime) -> bool:
+    """Write devices and all that follows from their change; whether something is to be sent now."""
+    return _Settlement(connection, changes, now=now).run()
+
+
+class _Settlement:
+    def __init__(self, connection: Connection, changes: Sequence[Change], *, now: datetime) -> None:
+        self._connection = connection
+        self._changes = {change.after.name: change for change in changes}
+        self._now = now
+        self._devices = {name: change.after for name, change in self._changes.items()}
+        self._old_epoch = self._epoch = load_epoch(connection)
+
+    def run(self) -> bool:
+        judged = [name for name, change in self._changes.items() if change.is_judged]
+        derived = [name for name in judged if self._changes[name].is_derived]
+        before = load_assignments(self._connection, judged) if judged else {}
+        self._meet_devices_ahead(judged)
+        after = {**before, **self._derive(derived, before)}
+        after = self._judge(judged, after, self._reports(judged))
+        self._save(before, after)
+        return self._send(judged)
+
+    def _meet_devices_ahead(self, names: Sequence[str]) -> None:
+        for name in names:
+            device = self._devices[name]
+            if device.observed is not None and self._lag(device) is Lag.AHEAD:
+                self._epoch = max(self._epoch, begin_epoch(self._old_epoch, device.observed))
+
+    def _derive(self, names: Sequence[str], before: Mapping[str, Assignments]) -> dict[str, Assignments]:
+        """Decide anew what devices run, once for each list of platforms."""
+        if not names:
+            return {}
+        workloads = load_placeable(self._connection)
+        sets = {self._devices[name].platform_set or "" for name in names}
+        decisions = {
+            key: [decision for workload in workloads if (decision := place(workload, platforms)) is not None]
+            for key, platforms in load_platform_sets(self._connection, sets).items()
+        }
+        contents = {key: make_content(found) for key, found in decisions.items()}
+        self._give_contents(names, contents)
+        return {
+            name: _assign(
+                self._devices[name], decisions[self._devices[name].platform_set or ""], before.get(name, {})
+            )
+            for name in names
+        }
+
+    def _give_contents(self, names: Sequence[str], contents: Mapping[str, Content]) -> None:
+        given = {key: _Given.make(content) for key, content in contents.items()}
+        fitting = {item.digest: item.content for item in given.values() if item.excess is None}
+        save_contents(self._connection, fitting)
+        for name in names:
+            device = self._devices[name]
+            document = self._next_document(device, given[device.platform_set or ""])
+            self._devices[name] = replace(device, document=document)
+
+    def _next_document(self, device: Device, given: "_Given") -> Document:
+        document = device.document
+        if given.excess is not None:
+            return replace(document, oversized=given.excess)
+        if given.digest == document.digest:
+            return replace(document, oversized=None)
+        self._epoch, generation = next_version(
+            epoch=self._epoch, generation=document.generation, observed=device.observed
+        )
+        return replace(document, generation=generation, digest=given.digest, oversized=None)
+
+    def _reports(self, judged: Sequence[str]) -> dict[str, Reported]:
+        """What each device reported last in the life in force, now or before."""
+        new = {name: change.report for name, change in self._changes.items() if change.report is not None}
+        known = [name for name in judged if name not in new and self._devices[name].reported_order > (0, 0)]
+        return {**new, **(load_reports(self._connection, known) if known else {})}
+
+    def _judge(
+        self, names: Sequence[str], assignments: Mapping[str, Assignments], reports: Mapping[str, Reported]
+    ) -> dict[str, Assignments]:
+        judged: dict[str, Assignments] = {}
+        for name in names:
+            judged[name] = found = _judge_assignments(assignments.get(name, {}), reports.get(name))
+            device = self._devices[name]
+            standings = (assignment.standing for assignment in found.values())
+            sync = judge_device(self._lag(device), standings, impeded=device.impeded)
+            if sync is not device.sync:
+                self._devices[name] = replace(device, sync=sync)
+        return judged
+
+    def _save(self, before: Mapping[str, Assignments], after: Mapping[str, Assignments]) -> None:
+        save_devices(
+            self._connection,
+            [(change.before, self._devices[name]) for name, change in self._changes.items()],
+        )
+        none: Assignments = {}
+        changed = [
+            (name, assignment)
+            for name, found in after.items()
+            for uid, assignment in found.items()
+            if before.get(name, none).get(uid) != assignment
+        ]
+        gone = [(name, uid) for name, found in before.items() for uid in found if uid not in after[name]]
+        save_assignments(self._connection, changed)
+        delete_assignments(self._connection, gone)
+
+    def _send(self, judged: Sequence[str]) -> bool:
+        if self._epoch != self._old_epoch:
+            save_epoch(self._connection, self._epoch)
+            send_all_desired(self._connection, now=self._now)
+            return True
+        given = [name for name in judged if self._is_given(name)]
+        send_desired(self._connection, given, now=self._now)
+        return self._resend(sorted(set(judged) - set(given))) or bool(given)
+
+    def _is_given(self, name: str) -> bool:
+        before, document = self._changes[name].before, self._devices[name].document
+        return document.digest is not None and (
+            before is None or before.document.generation != document.generation
+        )
+
+    def _resend(self, names: Sequence[str]) -> bool:
+        """Send again to those that lag; whether at once."""
+        due: list[tuple[str, datetime]] = []
+        caught_up: list[str] = []
+        for name in names:
+            lag, before = self._lag(self._devices[name]), self._changes[name].before
+            if lag is Lag.BEHIND:
+                published = self._devices[name].document.published_at
+                due.append(
+                    (name, self._now if published is None else max(self._now, published + RESEND_AFTER))
+                )
+            elif lag is Lag.CURRENT and before is not None and before.sync is Sync.BEHIND:
+                caught_up.append(name)
+        send_desired_later(self._connection, due)
+        cancel_later(self._connection, caught_up, now=self._now)
+        return any(moment <= self._now for _, moment in due)
+
+    def _lag(self, device: Device) -> Lag:
+        return compare(device.document.version(self._epoch), device.observed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """A content for devices, worked out once: its digest, or why no document can hold it."""
+
+    content: Content
+    digest: str
+    excess: str | None
+
+    @classmethod
+    def make(cls, content: Content) -> "_Given":
+        return cls(content=content, digest=content.digest, excess=find_excess(content))
+
+
+def _is_eligible(device: Device) -> bool:
+    """As the store's groups have it: admitted, no duplicate, and its platforms are known."""
+    return (
+        device.admission is Admission.ADMITTED
+        and device.duplicate_since is None
+        and device.platform_set is not None
+        and device.platform is not None
+    )
+
+
+def _assign(device: Device, decisions: Sequence[Decision], before: Assignments) -> Assignments:
+    """The device's assignments by these decisions; what is the same keeps its standing."""
+    if device.platform is None:
+        return {}
+    after: dict[str, Assignment] = {}
+    for decision in decisions:
+        new = make_assignment(decision, device.platform)
+        old = before.get(new.workload)
+        same = old is not None and replace(old, standing=new.standing) == new
+        after[new.workload] = old if old is not None and same else new
+    return after
+
+
+def _judge_assignments(assignments: Assignments, report: Reported | None) -> Assignments:
+    reported = {} if report is None else {item.uid: item for item in report.workloads}
+    judged: dict[str, Assignment] = {}
+    for uid, assignment in assignments.items():
+        standing = judge_workload(assignment.pin, reported.get(uid))
+        judged[uid] = (
+            assignment if standing is assignment.standing else replace(assignment, standing=standing)
+        )
+    return judged
