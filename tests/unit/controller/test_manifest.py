@@ -211,8 +211,8 @@ def test_all_problems_are_told_at_once() -> None:
 def test_kinds_of_kubernetes_are_refused_with_the_way_to_go(kind: str) -> None:
     assert problems_of({"apiVersion": "apps/v1", "kind": kind, "spec": {"replicas": 3}}) == [
         (
-            f"kind: {kind} is not taken in this version, only Workload: write apiVersion: polyfleet.io/v1 and "
-            "kind: Workload, and put the pod's spec under spec.template.spec"
+            f"kind: {kind} is not taken in this version, only Workload: write apiVersion: polyfleet.io/v1 "
+            "and kind: Workload, and put the pod's spec under spec.template.spec"
         )
     ]
 
@@ -316,8 +316,8 @@ CONTAINER: Final = f"{POD}.containers.0"
             f"{CONTAINER}.imagePullPolicy",
             "Always",
             (
-                f"{POD}.containers[0].imagePullPolicy: has no meaning here: every device pulls the digest that "
-                "the release pins, if it lacks it"
+                f"{POD}.containers[0].imagePullPolicy: has no meaning here: every device pulls the digest "
+                "that the release pins, if it lacks it"
             ),
         ),
         (
@@ -329,8 +329,8 @@ CONTAINER: Final = f"{POD}.containers.0"
             "metadata.labels",
             {"Example.com/a": "1"},
             (
-                "metadata.labels[\"Example.com/a\"]: what stands before '/' in a label's key is a domain name "
-                "in lower case"
+                "metadata.labels[\"Example.com/a\"]: what stands before '/' in a label's key is a domain "
+                "name in lower case"
             ),
         ),
         (
