@@ -9,9 +9,10 @@ _LONGEST: Final = 60.0
 _EVICTED_FIRST: Final = 30.0
 _EVICTED_LONGEST: Final = 300.0
 
-# A connection that stood this long (seconds) ended a streak of failures, of evictions.
-_STOOD: Final = 10.0
-_UNDISTURBED: Final = 900.0
+# A connection that stood this long (seconds) ended a streak of failures, of evictions: longer than the
+# longest wait, or two clones whose broker does not say that it evicts them would begin anew each time.
+_STOOD: Final = _LONGEST
+_UNDISTURBED: Final = 3 * _EVICTED_LONGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

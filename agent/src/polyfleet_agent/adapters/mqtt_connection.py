@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paho.mqtt import MQTTException
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, SocketLike
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -266,7 +266,7 @@ class Connection:
         self.received.append(Received(channel=channel, payload=bytes(message.payload)))
 
 
-def _send_without_delay(_client: Client, _data: object, channel: SocketLike) -> None:
+def _send_without_delay(_client: Client, _data: object, channel: object) -> None:
     if isinstance(channel, socket.socket):
         # With Nagle's algorithm a round trip takes 44 ms.
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
