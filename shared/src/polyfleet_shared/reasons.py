@@ -22,6 +22,7 @@ class Reason(StrEnum):
     REGISTRY_DENIED = "registry_denied"
     # the device
     DISK_FULL = "disk_full"
+    STATE_UNUSABLE = "state_unusable"
     PODMAN_UNAVAILABLE = "podman_unavailable"
     PORT_CONFLICT = "port_conflict"
     NAME_CONFLICT = "name_conflict"
@@ -109,6 +110,10 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.DISK_FULL: _transient(
         "The device's disk is full.",
         "Free space on the device; work goes on by itself after that.",
+    ),
+    Reason.STATE_UNUSABLE: _transient(
+        "The agent cannot use its state directory.",
+        "Check the directory's owner, whether its disk is mounted read-only, and the disk's health.",
     ),
     Reason.PODMAN_UNAVAILABLE: _transient(
         "Podman does not answer on its socket.",

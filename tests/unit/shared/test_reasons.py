@@ -25,6 +25,7 @@ def test_only_what_goes_away_by_itself_is_transient() -> None:
         Reason.REGISTRY_UNREACHABLE,
         Reason.REGISTRY_DENIED,
         Reason.DISK_FULL,
+        Reason.STATE_UNUSABLE,
         Reason.PODMAN_UNAVAILABLE,
         Reason.PORT_CONFLICT,
         Reason.NAME_CONFLICT,
