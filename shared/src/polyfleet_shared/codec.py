@@ -100,9 +100,7 @@ def parse_json(data: bytes, *, limit: int) -> JsonValue:
         raise _refused(f"{len(data)} bytes are more than the {limit} allowed")
     try:
         # As text: of bytes, Python would guess between UTF-8, UTF-16 and UTF-32.
-        document: JsonValue = json.loads(
-            data.decode(), parse_constant=_refuse_constant, parse_float=_parse_float
-        )
+        document: JsonValue = _PARSER.decode(data.decode())
     except UnicodeDecodeError as error:
         raise _refused(f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -172,6 +170,9 @@ def _parse_float(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number
+
+
+_PARSER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_float)
 
 
 def _expected(what: str, got: object) -> DecodeError:
