@@ -32,7 +32,7 @@ class Connectivity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Presence. `since` is when it became so by the clock here: a device's may be wrong, and a will is frozen."""
+    """Presence. `since` is when it became so, by the clock here: devices' may be wrong, and wills are old."""
 
     order: tuple[int, int, int] = (0, 0, 0)
     connectivity: Connectivity = Connectivity.UNKNOWN

@@ -36,7 +36,7 @@ class Lives:
 
 
 def judge(lives: Lives, incarnation: str, *, live: bool, online: tuple[int, int] | None) -> Verdict:
-    """Judge a message: `live` unless a retained copy, `online` the (boot, connection) of an online presence."""
+    """Judge a message: `live` if no retained copy, `online` the (boot, connection) of an online presence."""
     if incarnation == lives.current:
         return Verdict.SAME
     last_seen = lives.former.get(incarnation)

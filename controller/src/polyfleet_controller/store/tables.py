@@ -233,7 +233,6 @@ class _Release(SQLModel, table=True):
     revision: int = _number(primary_key=True)
     release: str
     created_at: datetime = _time()
-    image: str
     resolved: str
     manifest: str
 

@@ -44,11 +44,10 @@ class StoredWorkload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRelease:
-    """A release of a workload; `image` is the reference as it was written."""
+    """A release of a workload."""
 
     workload: str
     created_at: datetime
-    image: str
     release: Release
 
 
@@ -124,7 +123,6 @@ def add_release(connection: Connection, release: StoredRelease) -> None:
         "revision": release.release.revision,
         "release": release.release.release,
         "created_at": release.created_at,
-        "image": release.image,
         "resolved": write_json(release.release.image),
         "manifest": write_json(release.release.manifest),
     }
@@ -148,6 +146,12 @@ def list_releases(
         query = query.where(RELEASE.c.revision < before)
     rows = connection.execute(query.order_by(RELEASE.c.revision.desc()).limit(limit))
     return tuple(_read_release(row) for row in rows)
+
+
+def find_last_revision(connection: Connection, workload: str) -> int:
+    """The highest revision of a workload's releases, 0 before the first."""
+    query = select(func.max(RELEASE.c.revision)).where(RELEASE.c.workload == workload)
+    return int(connection.execute(query).scalar() or 0)
 
 
 def load_placeable(connection: Connection, uid: str | None = None) -> tuple[Workload, ...]:
@@ -198,7 +202,6 @@ def _read_release(row: ResultRow[Any]) -> StoredRelease:
     return StoredRelease(
         workload=row.workload,
         created_at=row.created_at,
-        image=row.image,
         release=Release(
             release=row.release,
             revision=row.revision,

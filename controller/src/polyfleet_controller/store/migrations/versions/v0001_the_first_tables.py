@@ -214,7 +214,6 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("release", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
-        sa.Column("image", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("resolved", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("manifest", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(

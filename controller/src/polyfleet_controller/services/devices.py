@@ -1,0 +1,254 @@
+"""Devices, as operators see and change them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from polyfleet_controller.domain.devices import Admission, Connectivity, Device, resolve_duplicate
+from polyfleet_controller.domain.sync import Standing, Sync
+from polyfleet_controller.services.errors import NotFoundError
+from polyfleet_controller.services.events import view_event
+from polyfleet_controller.services.lives import renew_lives
+from polyfleet_controller.services.pages import PageRequest, cut_page
+from polyfleet_controller.services.settlement import Change, settle
+from polyfleet_controller.services.views import (
+    AssignmentView,
+    DeviceDetail,
+    DeviceView,
+    Incarnation,
+    Page,
+)
+from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.devices import delete_device, load_device, load_lives, save_lives
+from polyfleet_controller.store.epochs import load_epoch
+from polyfleet_controller.store.events import list_events
+from polyfleet_controller.store.listings import (
+    ListedDevice,
+    NamedAssignment,
+    find_listed_device,
+    list_assignments,
+    list_devices,
+    load_inventory,
+    load_telemetry,
+)
+from polyfleet_controller.store.messages import load_reports
+from polyfleet_controller.store.outbox import clear_channels
+from polyfleet_controller.store.refusals import load_refusals
+from polyfleet_shared.messages import Condition, WorkloadReport
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.topics import DELIVERY, Channel
+
+_SHOWN_EVENTS: Final = 20
+_RETAINED: Final = tuple(channel for channel in Channel if DELIVERY[channel].retain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices to list: those that have all that is named."""
+
+    admission: Admission | None = None
+    connectivity: Connectivity | None = None
+    sync: Sync | None = None
+    platform: Platform | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+_ALL: Final = DeviceFilter()
+
+
+class Devices:
+    """`on_change` is called after a commit that put something into the outbox."""
+
+    def __init__(self, database: Database, on_change: Callable[[], None]) -> None:
+        self._database = database
+        self._on_change = on_change
+
+    def list(self, page: PageRequest, filters: DeviceFilter = _ALL) -> Page[DeviceView]:
+        """Devices by name.
+
+        Raises:
+            InvalidPageError: the cursor is none of ours.
+            StoreError: the database does not answer.
+        """
+        after = page.text_key(1)
+        with self._database.read() as connection:
+            epoch = load_epoch(connection)
+            rows = list_devices(
+                connection,
+                equal=_columns(filters),
+                labels=filters.labels,
+                limit=page.limit + 1,
+                after=None if after is None else after[0],
+            )
+        return cut_page(
+            rows, page, key=lambda row: [row.device.name], view=lambda row: _view_device(row, epoch)
+        )
+
+    def show(self, name: str) -> DeviceDetail:
+        """Everything about a device, with its newest events.
+
+        Raises:
+            NotFoundError: nobody of this name was ever heard, or it was deleted.
+            StoreError: the database does not answer.
+        """
+        with self._database.read() as connection:
+            listed = find_listed_device(connection, name)
+            if listed is None:
+                raise NotFoundError("device", name)
+            return _show(connection, listed)
+
+    def admit(self, name: str, *, now: datetime) -> DeviceView:
+        """Give a pending device work; nothing changes for one that is admitted.
+
+        Raises:
+            NotFoundError: there is no such device.
+            StoreError: the database does not answer.
+        """
+        return self._change(name, _admit, now=now)
+
+    def resolve_duplicate(self, name: str, *, now: datetime) -> DeviceView:
+        """Say that only one machine has the name again; which, is seen by the next message.
+
+        Raises:
+            NotFoundError: there is no such device.
+            StoreError: the database does not answer.
+        """
+        return self._change(name, _resolve, now=now)
+
+    def delete(self, name: str, *, now: datetime) -> None:
+        """Forget a device and clear its retained topics. Comes it back, it is pending.
+
+        Raises:
+            NotFoundError: there is no such device.
+            StoreError: the database does not answer.
+        """
+        with self._database.begin() as connection:
+            if load_device(connection, name) is None:
+                raise NotFoundError("device", name)
+            delete_device(connection, name, now=now)
+            clear_channels(connection, name, _RETAINED, now=now)
+        self._on_change()
+
+    def _change(self, name: str, change: Callable[[Device], Device], *, now: datetime) -> DeviceView:
+        with self._database.begin() as connection:
+            before = load_device(connection, name)
+            if before is None:
+                raise NotFoundError("device", name)
+            after = change(before)
+            outbox_changed = after != before and _commit(connection, before, after, now)
+            listed = find_listed_device(connection, name)
+            epoch = load_epoch(connection)
+        if outbox_changed:
+            self._on_change()
+        if listed is None:
+            raise NotFoundError("device", name)
+        return _view_device(listed, epoch)
+
+
+def _admit(device: Device) -> Device:
+    return replace(device, admission=Admission.ADMITTED, decided=True)
+
+
+def _resolve(device: Device) -> Device:
+    return device if device.duplicate_since is None else resolve_duplicate(device)
+
+
+def _commit(connection: Connection, before: Device, after: Device, now: datetime) -> bool:
+    outbox_changed = settle(connection, [Change(before=before, after=after)], now=now)
+    lives = load_lives(connection, [after.name]).get(after.name, {})
+    save_lives(connection, {after.name: list(renew_lives(lives, after.lives, now=now).values())})
+    return outbox_changed
+
+
+def _columns(filters: DeviceFilter) -> dict[str, str]:
+    wanted = {
+        "admission": filters.admission,
+        "connectivity": filters.connectivity,
+        "sync": filters.sync,
+        "platform": filters.platform,
+    }
+    return {column: str(value) for column, value in wanted.items() if value is not None}
+
+
+def _view_device(listed: ListedDevice, epoch: int) -> DeviceView:
+    device = listed.device
+    observed = device.observed
+    return DeviceView(
+        name=device.name,
+        admission=device.admission,
+        connectivity=device.contact.connectivity,
+        since=device.contact.since,
+        last_seen=device.last_seen,
+        platform=device.platform,
+        platform_source=listed.platform_source,
+        agent_version=listed.agent_version,
+        labels=listed.labels,
+        epoch=epoch,
+        generation=device.document.generation,
+        observed_epoch=None if observed is None else observed.epoch,
+        observed_generation=None if observed is None else observed.generation,
+        sync=device.sync,
+        conditions=_own_conditions(device) + listed.conditions,
+    )
+
+
+def _own_conditions(device: Device) -> tuple[Condition, ...]:
+    """What the controller knows to be wrong, beside what the device says."""
+    conditions: list[Condition] = []
+    if device.duplicate_since is not None:
+        since = device.duplicate_since.isoformat(timespec="seconds")
+        message = f"a former machine of this name came online again at {since}; its document is frozen"
+        conditions.append(Condition(reason=Reason.DUPLICATE_DEVICE, message=message))
+    if device.document.oversized is not None:
+        conditions.append(Condition(reason=Reason.OVERSIZED_DOCUMENT, message=device.document.oversized))
+    return tuple(conditions)
+
+
+def _show(connection: Connection, listed: ListedDevice) -> DeviceDetail:
+    device = listed.device
+    inventory = load_inventory(connection, device.name)
+    telemetry = load_telemetry(connection, device.name)
+    lives = load_lives(connection, [device.name]).get(device.name, {})
+    report = load_reports(connection, [device.name]).get(device.name)
+    reports = {} if report is None else {item.uid: item for item in report.workloads}
+    if telemetry is not None and telemetry.stamp.incarnation != device.lives.current:
+        telemetry = None
+    return DeviceDetail(
+        device=_view_device(listed, load_epoch(connection)),
+        platforms=() if inventory is None else inventory.platforms,
+        host=None if inventory is None else inventory.host,
+        telemetry=telemetry,
+        incarnations=tuple(
+            Incarnation(
+                incarnation=life.incarnation, first_seen=life.first_seen, superseded_at=life.superseded_at
+            )
+            for life in lives.values()
+        ),
+        assignments=tuple(
+            _view_assignment(item, reports.get(item.assignment.workload))
+            for item in list_assignments(connection, device.name)
+        ),
+        events=tuple(
+            view_event(event) for event in list_events(connection, device.name, limit=_SHOWN_EVENTS)
+        ),
+        refusals=tuple(refusal.message for refusal in load_refusals(connection, [device.name])),
+    )
+
+
+def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> AssignmentView:
+    assignment = named.assignment
+    return AssignmentView(
+        uid=assignment.workload,
+        namespace=named.namespace,
+        name=named.name,
+        release=assignment.release,
+        platform=assignment.image_platform,
+        child=assignment.child,
+        held=assignment.held,
+        running=assignment.standing is Standing.RUNNING,
+        report=report,
+    )

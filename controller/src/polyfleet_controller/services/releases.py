@@ -1,0 +1,167 @@
+"""Releases: the moment at which an image's name becomes digests.
+
+The registry is asked outside of any transaction. What it cannot answer now is asked again, less and less
+often; meanwhile an older release stays in force, or the devices are told why they get none.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.placement import Release
+from polyfleet_controller.services.errors import NotFoundError
+from polyfleet_controller.services.pages import PageRequest, cut_page
+from polyfleet_controller.services.placements import place_everywhere
+from polyfleet_controller.services.ports import Registry, RegistryFailure
+from polyfleet_controller.services.views import Child, Page, ReleaseView
+from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.workloads import (
+    StoredRelease,
+    StoredWorkload,
+    add_release,
+    find_last_revision,
+    find_next_due,
+    find_workload,
+    list_due,
+    list_releases,
+    load_workload,
+    save_workload,
+)
+from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.messages import Condition
+
+_FIRST_RETRY: Final = timedelta(seconds=2)
+_LONGEST_RETRY: Final = timedelta(seconds=60)
+_DOUBLINGS: Final = 5
+
+
+class Releases:
+    """`on_change` is called after a commit that put something into the outbox."""
+
+    def __init__(self, database: Database, registry: Registry, on_change: Callable[[], None]) -> None:
+        self._database = database
+        self._registry = registry
+        self._on_change = on_change
+
+    def resolve(self, workload: str, *, now: datetime) -> None:
+        """Cut the release for a workload's newest manifest, or note why there is none.
+
+        Takes as long as the registry may. `workload` is a uid; one that is gone, or has its release, is left.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with self._database.read() as connection:
+            stored = load_workload(connection, workload)
+        if stored is None or stored.observed_generation == stored.generation:
+            return
+        try:
+            image = self._registry.resolve(stored.manifest.container.image)
+        except RegistryFailure as failure:
+            outcome: ResolvedImage | Condition = Condition(reason=failure.reason, message=failure.message)
+        else:
+            outcome = image
+        with self._database.begin() as connection:
+            outbox_changed = _conclude(connection, stored, outcome, now)
+        if outbox_changed:
+            self._on_change()
+
+    def resolve_pending(self, *, now: datetime) -> datetime | None:
+        """Try all workloads that are due; when the next one is, None if none waits.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with self._database.read() as connection:
+            due = list_due(connection, now=now)
+        for workload in due:
+            self.resolve(workload, now=now)
+        with self._database.read() as connection:
+            return find_next_due(connection)
+
+    def list(self, namespace: str, name: str, page: PageRequest) -> Page[ReleaseView]:
+        """A workload's releases, newest first.
+
+        Raises:
+            NotFoundError: there is no such workload.
+            InvalidPageError: the cursor is none of ours.
+            StoreError: the database does not answer.
+        """
+        before = page.number_key()
+        with self._database.read() as connection:
+            workload = find_workload(connection, namespace, name)
+            if workload is None:
+                raise NotFoundError("workload", f"{namespace}/{name}")
+            rows = list_releases(connection, workload.uid, limit=page.limit + 1, before=before)
+        return cut_page(rows, page, key=lambda row: [row.release.revision], view=view_release)
+
+
+def view_release(stored: StoredRelease) -> ReleaseView:
+    """A release as it is shown."""
+    release = stored.release
+    return ReleaseView(
+        release=release.release,
+        workload=stored.workload,
+        revision=release.revision,
+        created_at=stored.created_at,
+        image=str(release.manifest.container.image),
+        index=release.image.index,
+        children=tuple(
+            Child(platform=child.platform, child=child.child, config=child.config, size=child.size)
+            for child in release.image.children
+        ),
+    )
+
+
+def _conclude(
+    connection: Connection, asked_for: StoredWorkload, outcome: ResolvedImage | Condition, now: datetime
+) -> bool:
+    """Write what the registry said, unless the workload has moved on since it was asked."""
+    workload = load_workload(connection, asked_for.uid)
+    if workload is None or workload.observed_generation >= asked_for.generation:
+        return False
+    if workload.generation != asked_for.generation:
+        return False
+    if isinstance(outcome, ResolvedImage):
+        _cut(connection, workload, outcome, now)
+        return place_everywhere(connection, workload.uid, now=now)
+    save_workload(
+        connection,
+        replace(
+            workload,
+            failure=outcome,
+            attempts=workload.attempts + 1,
+            retry_at=now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(workload.attempts, _DOUBLINGS)),
+        ),
+    )
+    return outcome != workload.failure and place_everywhere(connection, workload.uid, now=now)
+
+
+def _cut(connection: Connection, workload: StoredWorkload, image: ResolvedImage, now: datetime) -> None:
+    revision = find_last_revision(connection, workload.uid) + 1
+    release = Release(
+        release=_name(workload, revision, image), revision=revision, manifest=workload.manifest, image=image
+    )
+    add_release(connection, StoredRelease(workload=workload.uid, created_at=now, release=release))
+    save_workload(
+        connection,
+        replace(
+            workload,
+            observed_generation=workload.generation,
+            revision=revision,
+            failure=None,
+            attempts=0,
+            retry_at=None,
+        ),
+    )
+
+
+def _name(workload: StoredWorkload, revision: int, image: ResolvedImage) -> str:
+    """For a person by its revision; unique by its content, since a restored database counts anew."""
+    content = dump_json({"manifest": encode(workload.manifest), "image": encode(image)})
+    return f"{workload.name}-{revision}-{hashlib.sha256(content).hexdigest()[:8]}"

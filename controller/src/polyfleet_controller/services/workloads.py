@@ -1,0 +1,230 @@
+"""Workloads, as operators write and see them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
+from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.services.errors import NotFoundError
+from polyfleet_controller.services.pages import PageRequest, cut_page
+from polyfleet_controller.services.placements import withdraw_everywhere
+from polyfleet_controller.services.releases import Releases, view_release
+from polyfleet_controller.services.views import (
+    DevicePlacement,
+    Page,
+    PlatformCount,
+    WorkloadDetail,
+    WorkloadView,
+)
+from polyfleet_controller.store.assignments import StandingCount, count_standings
+from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.listings import Placement, list_placements
+from polyfleet_controller.store.values import write_json
+from polyfleet_controller.store.workloads import (
+    StoredRelease,
+    StoredWorkload,
+    find_workload,
+    list_workloads,
+    load_releases,
+    save_workload,
+)
+from polyfleet_shared.platforms import Platform
+
+
+class Change(StrEnum):
+    """What an applied manifest did."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The workload after its manifest was applied."""
+
+    workload: WorkloadView
+    change: Change
+
+
+class Workloads:
+    """`on_change` is called after a commit that put something into the outbox."""
+
+    def __init__(self, database: Database, releases: Releases, on_change: Callable[[], None]) -> None:
+        self._database = database
+        self._releases = releases
+        self._on_change = on_change
+
+    def apply(self, document: object, *, now: datetime) -> Applied:
+        """Create or change a workload by its manifest, and try to cut the release at once.
+
+        A registry that has no answer is no failure of this: the workload's condition tells of it.
+
+        Raises:
+            DecodeError: everything that is wrong in the manifest.
+            StoreError: the database does not answer.
+        """
+        manifest = read_manifest(document)
+        with self._database.begin() as connection:
+            before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
+            after = _apply(before, manifest, now)
+            if after != before:
+                save_workload(connection, after)
+        self._releases.resolve(after.uid, now=now)
+        return Applied(
+            workload=self.get(after.namespace, after.name, PageRequest(limit=1)).workload,
+            change=_name_change(before, after),
+        )
+
+    def list(self, page: PageRequest) -> Page[WorkloadView]:
+        """Workloads by namespace and name.
+
+        Raises:
+            InvalidPageError: the cursor is none of ours.
+            StoreError: the database does not answer.
+        """
+        after = page.text_key(2)
+        with self._database.read() as connection:
+            rows = list_workloads(connection, limit=page.limit + 1, after=after)
+            views = {view.uid: view for view in _view(connection, rows[: page.limit])}
+        return cut_page(
+            rows, page, key=lambda row: [row.namespace, row.name], view=lambda row: views[row.uid]
+        )
+
+    def get(self, namespace: str, name: str, page: PageRequest | None = None) -> WorkloadDetail:
+        """Everything about a workload, and a page of its devices.
+
+        Raises:
+            NotFoundError: there is no such workload.
+            InvalidPageError: the cursor is none of ours.
+            StoreError: the database does not answer.
+        """
+        page = page or PageRequest()
+        after = page.text_key(1)
+        with self._database.read() as connection:
+            workload = _find(connection, namespace, name)
+            (view,) = _view(connection, [workload])
+            release = _load_release(connection, workload)
+            rows = list_placements(
+                connection, workload.uid, limit=page.limit + 1, after=None if after is None else after[0]
+            )
+        placements = cut_page(rows, page, key=lambda row: [row.device], view=_view_placement)
+        return WorkloadDetail(
+            workload=view,
+            manifest=write_json(workload.manifest),
+            release=None if release is None else view_release(release),
+            placements=placements.items,
+            next_cursor=placements.next_cursor,
+        )
+
+    def delete(self, namespace: str, name: str, *, now: datetime) -> None:
+        """Forget a workload and stop it on all devices.
+
+        Raises:
+            NotFoundError: there is no such workload.
+            StoreError: the database does not answer.
+        """
+        with self._database.begin() as connection:
+            workload = _find(connection, namespace, name)
+            outbox_changed = withdraw_everywhere(connection, workload.uid, now=now)
+        if outbox_changed:
+            self._on_change()
+
+
+def _apply(before: StoredWorkload | None, manifest: WorkloadManifest, now: datetime) -> StoredWorkload:
+    if before is None:
+        return StoredWorkload(
+            uid=str(uuid4()),
+            namespace=manifest.metadata.namespace,
+            name=manifest.metadata.name,
+            generation=1,
+            manifest=manifest,
+            created_at=now,
+            updated_at=now,
+            retry_at=now,
+        )
+    if before.manifest == manifest:
+        # Asked for again: what waits for the registry need not wait for its turn.
+        return before if before.retry_at is None else replace(before, retry_at=now)
+    changed = replace(before, generation=before.generation + 1, manifest=manifest, updated_at=now)
+    has_release = before.observed_generation == before.generation
+    if has_release and before.manifest.spec == manifest.spec:
+        return replace(changed, observed_generation=changed.generation)
+    return replace(changed, failure=None, attempts=0, retry_at=now)
+
+
+def _name_change(before: StoredWorkload | None, after: StoredWorkload) -> Change:
+    if before is None:
+        return Change.CREATED
+    return Change.UNCHANGED if before.generation == after.generation else Change.CHANGED
+
+
+def _find(connection: Connection, namespace: str, name: str) -> StoredWorkload:
+    workload = find_workload(connection, namespace, name)
+    if workload is None:
+        raise NotFoundError("workload", f"{namespace}/{name}")
+    return workload
+
+
+def _load_release(connection: Connection, workload: StoredWorkload) -> StoredRelease | None:
+    if workload.revision is None:
+        return None
+    return load_releases(connection, [(workload.uid, workload.revision)])[workload.uid, workload.revision]
+
+
+def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[WorkloadView]:
+    stored = list(workloads)
+    releases = load_releases(
+        connection, [(item.uid, item.revision) for item in stored if item.revision is not None]
+    )
+    counts = count_standings(connection, [item.uid for item in stored])
+    return [
+        WorkloadView(
+            uid=item.uid,
+            namespace=item.namespace,
+            name=item.name,
+            generation=item.generation,
+            observed_generation=item.observed_generation,
+            created_at=item.created_at,
+            updated_at=item.updated_at,
+            image=str(item.manifest.container.image),
+            release=None if item.revision is None else releases[item.uid, item.revision].release.release,
+            condition=item.failure,
+            platforms=_count(count for count in counts if count.workload == item.uid),
+        )
+        for item in stored
+    ]
+
+
+def _count(counts: Iterable[StandingCount]) -> tuple[PlatformCount, ...]:
+    by_platform: dict[Platform, dict[Standing, int]] = {}
+    for count in counts:
+        by_platform.setdefault(count.platform, {})[count.standing] = count.devices
+    return tuple(
+        PlatformCount(
+            platform=platform,
+            devices=sum(found.values()),
+            running=found.get(Standing.RUNNING, 0),
+            failing=found.get(Standing.FAILING, 0),
+            held=found.get(Standing.HELD, 0),
+        )
+        for platform, found in by_platform.items()
+    )
+
+
+def _view_placement(placement: Placement) -> DevicePlacement:
+    assignment = placement.assignment
+    return DevicePlacement(
+        device=placement.device,
+        connectivity=placement.connectivity,
+        platform=assignment.platform,
+        child=assignment.child,
+        held=assignment.held,
+        running=assignment.standing is Standing.RUNNING,
+        report=placement.report,
+    )
