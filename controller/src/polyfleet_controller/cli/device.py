@@ -49,7 +49,7 @@ app: Final = typer.Typer(
             ("polyfleet device list --platform linux/arm/v7 --label site=north", ""),
             ("polyfleet device list --admission pending -o name", "who waits to be admitted"),
         ),
-        "GENERATION is the newest document that the device has confirmed / that it should have.",
+        "GEN is the generation of the document that the device has confirmed / that it should have.",
     ),
 )
 def list_devices(

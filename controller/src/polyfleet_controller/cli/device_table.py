@@ -13,11 +13,11 @@ from polyfleet_controller.services.views import DeviceView
 
 
 def draw_device_list(devices: Sequence[DeviceView], now: datetime) -> RenderableType:
-    """One line for each device; GENERATION is confirmed/wanted."""
+    """One line for each device; GEN is the generation confirmed/wanted."""
     if not devices:
         return styled("no devices")
     return make_table(
-        ("NAME", "PLATFORM", "CONNECTION", "SYNC", "GENERATION", "PROBLEMS"),
+        ("NAME", "PLATFORM", "CONNECTION", "SYNC", "GEN", "PROBLEMS"),
         (
             (
                 device.name,

@@ -78,7 +78,7 @@ class LazyGroup(TyperGroup):
 _HELP: Final = teach(
     "Run containers on a fleet of devices, in the variant that each device's processor needs.",
     (
-        ("polyfleet apply -f hello.yaml --wait", "run a workload, and see every device prove it"),
+        ("polyfleet apply -f hello.yaml --wait", "run a workload; see devices prove it"),
         ("polyfleet device list", "what devices there are, and how they stand"),
         ("polyfleet device show edge-7", "all about one: what it runs, and why not"),
         ("polyfleet workload show hello", "one workload on all of its devices"),

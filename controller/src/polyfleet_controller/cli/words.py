@@ -83,5 +83,6 @@ def explain_reason(reason: Reason, message: str) -> list[tuple[str, str | Text]]
 def explain_condition(condition: Condition) -> str:
     """The same in one line, for stderr."""
     explanation = explain(condition.reason)
-    message = f" {condition.message.rstrip('.')}." if condition.message else ""
-    return f"{condition.reason}: {explanation.sentence}{message} Next step: {explanation.next_step}"
+    message = f" ({condition.message})" if condition.message else ""
+    sentence = explanation.sentence.removesuffix(".")
+    return f"{condition.reason}: {sentence}{message}. Next step: {explanation.next_step}"

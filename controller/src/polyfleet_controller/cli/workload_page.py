@@ -79,9 +79,8 @@ def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
 
 def draw_releases(releases: Sequence[ReleaseView], now: datetime) -> RenderableType:
     """Every release with what it pins."""
-    if not releases:
-        return styled("no releases")
-    return Group(*(part for release in releases for part in (_draw_release(release, now), "")))
+    count = "1 release" if len(releases) == 1 else f"{len(releases) or 'no'} releases"
+    return Group(styled(count), *(_draw_release(release, now) for release in releases))
 
 
 def _say_running(platforms: Iterable[PlatformCount]) -> Text:

@@ -1,0 +1,70 @@
+"""Pages for people, whole, at the widths of a terminal and of a wide one."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.console import RenderableType
+
+from polyfleet_controller.cli.device_page import draw_device
+from polyfleet_controller.cli.device_table import draw_device_list
+from polyfleet_controller.cli.event_table import draw_events
+from polyfleet_controller.cli.output import render
+from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
+from view_examples import (
+    DEVICE,
+    DEVICE_DETAIL,
+    EVENTS,
+    NOW,
+    RELEASE,
+    STRANGER,
+    STRANGER_DETAIL,
+    WORKLOAD,
+    WORKLOAD_DETAIL,
+)
+
+EXPECTED: Final = Path(__file__).parent / "pages"
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]+")
+
+PAGES: Final[dict[str, RenderableType]] = {
+    "device_list": draw_device_list((DEVICE, STRANGER), NOW),
+    "device_list_empty": draw_device_list((), NOW),
+    "device_show": draw_device(DEVICE_DETAIL, NOW),
+    "device_show_pending": draw_device(STRANGER_DETAIL, NOW),
+    "device_events": draw_events(EVENTS, NOW, {"u1": "default/hello"}),
+    "workload_list": draw_workload_list((WORKLOAD,), NOW),
+    "workload_list_empty": draw_workload_list((), NOW),
+    "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),
+    "workload_releases": draw_releases((RELEASE, RELEASE), NOW),
+    "workload_releases_empty": draw_releases((), NOW),
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_as_it_was_agreed(page: str, width: int) -> None:
+    expected = (EXPECTED / f"{page}_{width}.txt").read_text(encoding="utf-8").splitlines()
+    assert render(PAGES[page], width=width, colours=False) == expected
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_fits_and_holds_every_digest_in_one_piece(page: str, width: int) -> None:
+    lines = render(PAGES[page], width=width, colours=False)
+    assert [line for line in lines if len(line) > width] == []
+    digests = [found for line in lines for found in DIGEST.findall(line)]
+    assert [found for found in digests if len(found) != len("sha256:") + 64] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_device_writes_never_steers_the_terminal(page: str) -> None:
+    text = "\n".join(render(PAGES[page], width=80, colours=False))
+    assert [letter for letter in text if not letter.isprintable() and letter != "\n"] == []
+
+
+def test_colours_change_no_word() -> None:
+    coloured = render(PAGES["device_show"], width=80, colours=True)
+    plain = [re.sub("\x1b\\[[0-9;]*m", "", line).rstrip() for line in coloured]
+    assert any("\x1b[" in line for line in coloured)
+    assert plain == render(PAGES["device_show"], width=80, colours=False)

@@ -1,0 +1,345 @@
+"""A small fleet as the API would answer it: one of everything that a page shows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from polyfleet_controller.services.views import (
+    Admission,
+    AssignmentView,
+    Child,
+    Connectivity,
+    DeviceDetail,
+    DevicePlacement,
+    DeviceView,
+    EventView,
+    Incarnation,
+    PlatformCount,
+    ReleaseView,
+    Sync,
+    WorkloadDetail,
+    WorkloadView,
+)
+from polyfleet_shared.messages import (
+    Condition,
+    ContainerReport,
+    HostFacts,
+    Phase,
+    PlatformSource,
+    PullProgress,
+    Stamp,
+    Telemetry,
+    WorkloadReport,
+)
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+from polyfleet_shared.reasons import Reason
+
+NOW: Final = datetime(2024, 5, 1, 10, tzinfo=UTC)
+
+ARM: Final = Platform.parse("linux/arm/v7")
+AMD: Final = Platform.parse("linux/amd64")
+
+
+def ago(**units: float) -> datetime:
+    return NOW - timedelta(**units)
+
+
+def digest(letter: str) -> str:
+    return "sha256:" + letter * 64
+
+
+DEVICE: Final = DeviceView(
+    name="edge-7",
+    admission=Admission.ADMITTED,
+    connectivity=Connectivity.ONLINE,
+    since=ago(minutes=3),
+    last_seen=ago(seconds=4),
+    platform=ARM,
+    platform_source=PlatformSource.CONFIGURED,
+    agent_version="0.1.0",
+    labels={"site": "north", "kubernetes.io/arch": "arm"},
+    epoch=1,
+    generation=5,
+    observed_epoch=1,
+    observed_generation=4,
+    sync=Sync.FAILING,
+    conditions=(Condition(reason=Reason.DUPLICATE_DEVICE, message="incarnation 3f0c is online too"),),
+)
+STRANGER: Final = DeviceView(
+    name="a-rather-long-name-42",
+    admission=Admission.PENDING,
+    connectivity=Connectivity.UNKNOWN,
+    since=None,
+    last_seen=None,
+    platform=None,
+    platform_source=None,
+    agent_version=None,
+    labels={},
+    epoch=1,
+    generation=0,
+    observed_epoch=None,
+    observed_generation=None,
+    sync=Sync.UNASSIGNED,
+    conditions=(),
+)
+
+CRASHING: Final = WorkloadReport(
+    uid="u1",
+    namespace="default",
+    name="hello",
+    release="hello-1",
+    phase=Phase.BACKING_OFF,
+    reason=Reason.CRASH_LOOP,
+    message="exit code 1, five times in 2 minutes \x1b[31m",
+    restarts=5,
+    containers=(
+        ContainerReport(
+            name="main",
+            container_id="c1",
+            running=False,
+            image_id=digest("9"),
+            child=digest("b"),
+            exit_code=1,
+        ),
+    ),
+)
+RUNNING: Final = WorkloadReport(
+    uid="u2",
+    namespace="shop",
+    name="till",
+    release="till-3",
+    phase=Phase.RUNNING,
+    ready_seconds=7300,
+    restarts=1,
+    containers=(
+        ContainerReport(
+            name="main", container_id="c2", running=True, image_id=digest("9"), child=digest("c")
+        ),
+    ),
+)
+PULLING: Final = WorkloadReport(
+    uid="u3",
+    namespace="shop",
+    name="scale",
+    release="scale-2",
+    phase=Phase.PULLING,
+    pull=PullProgress(done=12_345_678, total=45_678_901),
+)
+UNCOVERED: Final = Condition(
+    reason=Reason.NO_MATCHING_PLATFORM, message="the image has linux/amd64 and linux/arm64"
+)
+
+ASSIGNMENTS: Final = (
+    AssignmentView(
+        uid="u1",
+        namespace="default",
+        name="hello",
+        release="hello-2",
+        platform=ARM,
+        child=digest("a"),
+        held=None,
+        running=False,
+        report=CRASHING,
+    ),
+    AssignmentView(
+        uid="u2",
+        namespace="shop",
+        name="till",
+        release="till-3",
+        platform=ARM,
+        child=digest("c"),
+        held=None,
+        running=True,
+        report=RUNNING,
+    ),
+    AssignmentView(
+        uid="u3",
+        namespace="shop",
+        name="scale",
+        release="scale-2",
+        platform=ARM,
+        child=digest("d"),
+        held=None,
+        running=False,
+        report=PULLING,
+    ),
+    AssignmentView(
+        uid="u4",
+        namespace="shop",
+        name="safe",
+        release="safe-1",
+        platform=None,
+        child=None,
+        held=UNCOVERED,
+        running=False,
+        report=None,
+    ),
+)
+
+EVENTS: Final = (
+    EventView(
+        device="edge-7",
+        seq=3,
+        kind="exited",
+        at=ago(minutes=1),
+        received_at=ago(minutes=1),
+        workload="u1",
+        release="hello-1",
+        reason=Reason.EXITED,
+        message="exit code 1",
+        size=None,
+        seconds=None,
+    ),
+    EventView(
+        device="edge-7",
+        seq=2,
+        kind="pull_finished",
+        at=ago(hours=3),
+        received_at=ago(hours=1),
+        workload="u9",
+        release="hello-1",
+        reason=None,
+        message="",
+        size=4_000_000,
+        seconds=4.25,
+    ),
+    EventView(
+        device="edge-7",
+        seq=1,
+        kind="agent_started",
+        at=ago(hours=1),
+        received_at=ago(hours=4),
+        workload=None,
+        release=None,
+        reason=None,
+        message="",
+        size=None,
+        seconds=None,
+    ),
+)
+
+DEVICE_DETAIL: Final = DeviceDetail(
+    device=DEVICE,
+    platforms=(
+        RunnablePlatform(platform=ARM, fit=Fit.NATIVE),
+        RunnablePlatform(platform=Platform.parse("linux/arm/v6"), fit=Fit.COMPATIBLE),
+    ),
+    host=HostFacts(
+        hostname="edge-7",
+        machine="armv7l",
+        cpu_model="Cortex-A7",
+        cpu_count=4,
+        memory_total=2**30,
+        disk_total=29 * 2**30,
+        os_name="Debian GNU/Linux",
+        os_version="12",
+        kernel="6.1.0",
+        podman_version="4.3.1",
+        boot_id="b",
+    ),
+    telemetry=Telemetry(
+        stamp=Stamp(incarnation="i", boot=1, seq=1),
+        at=ago(seconds=20),
+        cpu_percent=12.4,
+        memory_used=300 * 2**20,
+        memory_total=2**30,
+        disk_used=4 * 2**30,
+        disk_total=29 * 2**30,
+        temperature=51.2,
+    ),
+    incarnations=(
+        Incarnation(
+            incarnation="3f0c1a34-0000-4000-8000-1234567890ab",
+            first_seen=ago(days=30),
+            superseded_at=ago(days=2),
+        ),
+        Incarnation(
+            incarnation="4f0c1a34-0000-4000-8000-1234567890ab", first_seen=ago(days=2), superseded_at=None
+        ),
+    ),
+    assignments=ASSIGNMENTS,
+    events=EVENTS,
+    refusals=('up/reported: workloads[0].phase: expected one of pending, pulling, got the text "dancing"',),
+)
+STRANGER_DETAIL: Final = DeviceDetail(
+    device=STRANGER,
+    platforms=(),
+    host=None,
+    telemetry=None,
+    incarnations=(),
+    assignments=(),
+    events=(),
+    refusals=(),
+)
+
+RELEASE: Final = ReleaseView(
+    release="hello-2",
+    workload="hello",
+    revision=2,
+    created_at=ago(minutes=6),
+    image="registry.example.com:5000/team/hello:1.0",
+    index=digest("f"),
+    children=(
+        Child(platform=AMD, child=digest("1"), config=digest("2"), size=12_345_678),
+        Child(platform=ARM, child=digest("a"), config=digest("9"), size=11_345_678),
+    ),
+)
+WORKLOAD: Final = WorkloadView(
+    uid="u1",
+    namespace="default",
+    name="hello",
+    generation=3,
+    observed_generation=2,
+    created_at=ago(days=3),
+    updated_at=ago(minutes=5),
+    image="registry.example.com:5000/team/hello:1.1",
+    release="hello-2",
+    condition=Condition(
+        reason=Reason.IMAGE_NOT_FOUND, message="registry.example.com:5000/team/hello:1.1: manifest unknown"
+    ),
+    platforms=(
+        PlatformCount(platform=AMD, devices=2, running=1, failing=0, held=0),
+        PlatformCount(platform=ARM, devices=1, running=0, failing=1, held=0),
+        PlatformCount(platform=Platform.parse("linux/riscv64"), devices=1, running=0, failing=0, held=1),
+    ),
+)
+PLACEMENTS: Final = (
+    DevicePlacement(
+        device="edge-1",
+        connectivity=Connectivity.OFFLINE,
+        platform=AMD,
+        child=digest("1"),
+        held=None,
+        running=True,
+        report=RUNNING,
+    ),
+    DevicePlacement(
+        device="edge-2",
+        connectivity=Connectivity.ONLINE,
+        platform=AMD,
+        child=digest("1"),
+        held=None,
+        running=False,
+        report=PULLING,
+    ),
+    DevicePlacement(
+        device="edge-7",
+        connectivity=Connectivity.ONLINE,
+        platform=ARM,
+        child=digest("a"),
+        held=None,
+        running=False,
+        report=CRASHING,
+    ),
+    DevicePlacement(
+        device="edge-9",
+        connectivity=Connectivity.UNKNOWN,
+        platform=None,
+        child=None,
+        held=UNCOVERED,
+        running=False,
+        report=None,
+    ),
+)
+WORKLOAD_DETAIL: Final = WorkloadDetail(
+    workload=WORKLOAD, manifest="{}", release=RELEASE, placements=PLACEMENTS, next_cursor=None
+)
