@@ -19,12 +19,13 @@ COPY controller/requirements.lock controller/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement build-requirements.lock \
-    && python3 -m venv /opt/polyfleet \
-    && /opt/polyfleet/bin/pip install --no-cache-dir --require-hashes --requirement controller/requirements.lock
+    && python3 -m venv --without-pip /opt/polyfleet \
+    && /opt/build/bin/pip --python /opt/polyfleet/bin/python \
+        install --no-cache-dir --require-hashes --requirement controller/requirements.lock
 COPY shared shared
 COPY controller controller
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./shared ./controller \
-    && /opt/polyfleet/bin/pip install --no-deps --no-index /dist/*.whl
+    && /opt/build/bin/pip --python /opt/polyfleet/bin/python install --no-deps --no-index /dist/*.whl
 
 FROM base
 COPY --from=builder /opt/polyfleet /opt/polyfleet
