@@ -327,6 +327,16 @@ def test_plain_http_is_not_spoken_unless_it_is_allowed(registry: Registry) -> No
     assert "does not speak TLS; if it is meant to be plain HTTP, name it as insecure" in failure.message
 
 
+def test_a_registry_on_this_machine_is_reached_past_any_proxy(
+    registry: Registry, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_index(listed(make_child("linux/amd64")))
+    reference = push(registry, image, "direct")
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert client.resolve(reference).children == tuple(map(expected, image.children))
+
+
 def hang(_: bytes, __: Callable[[bytes], None], ended: threading.Event) -> None:
     ended.wait()
 

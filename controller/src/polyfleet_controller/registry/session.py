@@ -29,6 +29,9 @@ _SHA256: Final = "sha256:"
 # Docker Hub's name in references is not the name of the host that answers for it.
 _HOSTS: Final = {"docker.io": "registry-1.docker.io"}
 
+# No proxy that the environment names can reach what listens on this machine.
+_DIRECT: Final = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
@@ -59,6 +62,7 @@ class Session:
             timeout=min(seconds, _SILENCE_SECONDS),
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
+            mounts=_DIRECT,
             headers={"User-Agent": "polyfleet", "Accept-Encoding": "identity"},
         )
 
