@@ -1,0 +1,61 @@
+"""The commented files in systemd/ say what the programs do."""
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+from polyfleet_agent.config import AgentConfig, load_config
+from polyfleet_controller.server.config import ServeOptions, read_options
+
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+
+# What depends on the device: shown as an example, not as the default.
+EXAMPLES = {("device", "name"), ("device", "platform"), ("device", "labels")}
+
+
+def uncomment(path: Path) -> str:
+    """Return the file with its settings in force: `#key = value` is one, `# Words` is not."""
+    return re.sub(r"^#(?=[A-Za-z_]+ ?=)", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_the_agents_file_changes_nothing_until_it_is_edited(tmp_path: Path) -> None:
+    shipped = load_config(SYSTEMD / "agent.toml", required=True)
+    assert shipped == load_config(tmp_path / "none", required=False)
+
+
+def test_the_agents_file_shows_every_key_with_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(uncomment(SYSTEMD / "agent.toml"), encoding="utf-8")
+    shown = load_config(path, required=True)
+    keys = {
+        (section.name, key.name)
+        for section in dataclasses.fields(AgentConfig)
+        for key in dataclasses.fields(getattr(shown, section.name))
+    }
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert {(section, key) for section, content in document.items() for key in content} == keys
+    defaults = AgentConfig()
+    assert {
+        (section, key)
+        for section, key in keys
+        if getattr(getattr(shown, section), key) != getattr(getattr(defaults, section), key)
+    } == EXAMPLES
+
+
+def test_the_controllers_file_shows_every_variable() -> None:
+    text = uncomment(SYSTEMD / "controller.env")
+    shown = dict(re.findall(r"^(POLYFLEET_[A-Z_]+)=(.*)$", text, re.MULTILINE))
+    options = {field.name for field in dataclasses.fields(ServeOptions)}
+    broker = {"broker_username", "broker_password_file"}
+    assert {name.removeprefix("POLYFLEET_").lower() for name in shown} == options | broker
+
+
+def test_the_controllers_file_shows_the_defaults() -> None:
+    text = uncomment(SYSTEMD / "controller.env")
+    shown = dict(re.findall(r"^(POLYFLEET_[A-Z_]+)=(.*)$", text, re.MULTILINE))
+    chosen = {"POLYFLEET_DATABASE_URL", *(name for name in shown if name.startswith("POLYFLEET_BROKER"))}
+    chosen.remove("POLYFLEET_BROKER_LISTEN")
+    as_shown = read_options(["serve"], {name: value for name, value in shown.items() if name not in chosen})
+    assert as_shown == read_options(["serve"], {})
+    assert read_options(["serve"], shown) != as_shown
