@@ -15,6 +15,7 @@ from polyfleet_controller.services.views import (
     Incarnation,
     PlatformCount,
     ReleaseView,
+    Standing,
     Sync,
     WorkloadDetail,
     WorkloadView,
@@ -137,7 +138,7 @@ ASSIGNMENTS: Final = (
         platform=ARM,
         child=digest("a"),
         held=None,
-        running=False,
+        standing=Standing.FAILING,
         report=CRASHING,
     ),
     AssignmentView(
@@ -148,7 +149,7 @@ ASSIGNMENTS: Final = (
         platform=ARM,
         child=digest("c"),
         held=None,
-        running=True,
+        standing=Standing.RUNNING,
         report=RUNNING,
     ),
     AssignmentView(
@@ -159,7 +160,7 @@ ASSIGNMENTS: Final = (
         platform=ARM,
         child=digest("d"),
         held=None,
-        running=False,
+        standing=Standing.PENDING,
         report=PULLING,
     ),
     AssignmentView(
@@ -170,7 +171,7 @@ ASSIGNMENTS: Final = (
         platform=None,
         child=None,
         held=UNCOVERED,
-        running=False,
+        standing=Standing.HELD,
         report=None,
     ),
 )
@@ -297,9 +298,11 @@ WORKLOAD: Final = WorkloadView(
         reason=Reason.IMAGE_NOT_FOUND, message="registry.example.com:5000/team/hello:1.1: manifest unknown"
     ),
     platforms=(
-        PlatformCount(platform=AMD, devices=2, running=1, failing=0, held=0),
-        PlatformCount(platform=ARM, devices=1, running=0, failing=1, held=0),
-        PlatformCount(platform=Platform.parse("linux/riscv64"), devices=1, running=0, failing=0, held=1),
+        PlatformCount(platform=AMD, devices=2, running=1, completed=0, failing=0, held=0),
+        PlatformCount(platform=ARM, devices=1, running=0, completed=0, failing=1, held=0),
+        PlatformCount(
+            platform=Platform.parse("linux/riscv64"), devices=1, running=0, completed=0, failing=0, held=1
+        ),
     ),
 )
 PLACEMENTS: Final = (
@@ -309,7 +312,7 @@ PLACEMENTS: Final = (
         platform=AMD,
         child=digest("1"),
         held=None,
-        running=True,
+        standing=Standing.RUNNING,
         report=RUNNING,
     ),
     DevicePlacement(
@@ -318,7 +321,7 @@ PLACEMENTS: Final = (
         platform=AMD,
         child=digest("1"),
         held=None,
-        running=False,
+        standing=Standing.PENDING,
         report=PULLING,
     ),
     DevicePlacement(
@@ -327,7 +330,7 @@ PLACEMENTS: Final = (
         platform=ARM,
         child=digest("a"),
         held=None,
-        running=False,
+        standing=Standing.FAILING,
         report=CRASHING,
     ),
     DevicePlacement(
@@ -336,7 +339,7 @@ PLACEMENTS: Final = (
         platform=None,
         child=None,
         held=UNCOVERED,
-        running=False,
+        standing=Standing.HELD,
         report=None,
     ),
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from polyfleet_controller.cli.progress import Progress, judge_progress
-from polyfleet_controller.services.views import DevicePlacement, WorkloadDetail
+from polyfleet_controller.services.views import DevicePlacement, Standing, WorkloadDetail
 from polyfleet_shared.messages import Phase
 from view_examples import (
     CRASHING,
@@ -41,7 +41,7 @@ def test_it_is_done_when_every_covered_device_proves_it() -> None:
 
 
 def test_it_goes_on_while_a_device_may_still_come_to_it() -> None:
-    silent = replace(OFFLINE_RUNNING, running=False, report=None, device="edge-3")
+    silent = replace(OFFLINE_RUNNING, standing=Standing.PENDING, report=None, device="edge-3")
     assert judge_progress(make_detail(PULLING_DEVICE, CRASHING_DEVICE, silent), 3) == Progress(
         done=False,
         settled=False,

@@ -33,7 +33,7 @@ from polyfleet_controller.lab.fleet import (
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.requirements import explain_shortfall, find_shortfall, gather_facts
 from polyfleet_controller.lab.workspace import Workspace
-from polyfleet_controller.services.views import AssignmentView, DeviceDetail
+from polyfleet_controller.services.views import AssignmentView, DeviceDetail, Standing
 from polyfleet_shared.messages import Phase
 from polyfleet_shared.reasons import explain
 
@@ -222,7 +222,7 @@ def _phase(assignment: AssignmentView | None) -> str:
 
 def _proven(assignment: AssignmentView | None) -> str:
     """The child that runs: what the controller counts as proof, not what was wanted."""
-    if assignment is None or not assignment.running:
+    if assignment is None or assignment.standing is not Standing.RUNNING:
         return ""
     return assignment.child or ""
 

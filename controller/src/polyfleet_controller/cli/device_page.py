@@ -28,6 +28,7 @@ from polyfleet_controller.cli.layout import (
 )
 from polyfleet_controller.cli.words import (
     NOTHING,
+    PROVEN,
     explain_reason,
     say_connectivity,
     say_phase,
@@ -195,7 +196,7 @@ def _report_facts(report: WorkloadReport, *, is_held: bool) -> Iterator[tuple[st
 
 def _say_proof(assignment: AssignmentView) -> Text:
     """What the containers are made of, never taken from a label or a name."""
-    if assignment.running:
+    if assignment.standing in PROVEN:
         return styled(str(assignment.child), GOOD)
     containers = () if assignment.report is None else assignment.report.containers
     if not containers:

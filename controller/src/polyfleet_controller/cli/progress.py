@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from polyfleet_controller.cli.words import explain_condition, say_progress
+from polyfleet_controller.cli.words import PROVEN, explain_condition, say_progress
 from polyfleet_controller.services.views import Connectivity, DevicePlacement, WorkloadDetail
 from polyfleet_shared.messages import Condition, Phase
 
@@ -41,7 +41,7 @@ def judge_progress(detail: WorkloadDetail, generation: int) -> Progress:
 
 
 def _is_proven(placement: DevicePlacement) -> bool:
-    return placement.running
+    return placement.standing in PROVEN
 
 
 def _is_settled(placement: DevicePlacement) -> bool:
@@ -63,8 +63,8 @@ def _say_device(placement: DevicePlacement) -> str:
     where = f"{placement.device} ({placement.platform or 'platform unknown'})"
     if placement.held is not None:
         return f"{where}: held: {placement.held.reason}"
-    if placement.running:
-        return f"{where}: running {placement.child}"
+    if _is_proven(placement):
+        return f"{where}: {placement.standing} {placement.child}"
     offline = "" if placement.connectivity is Connectivity.ONLINE else f", {placement.connectivity}"
     if placement.report is None:
         return f"{where}: not reported yet{offline}"

@@ -7,11 +7,14 @@ from rich.text import Text
 
 from polyfleet_controller.cli.humanized import exact_time, humanize_age, humanize_bytes
 from polyfleet_controller.cli.layout import BAD, GOOD, WEAK, styled
-from polyfleet_controller.services.views import Admission, Connectivity, DeviceView, Sync
+from polyfleet_controller.services.views import Admission, Connectivity, DeviceView, Standing, Sync
 from polyfleet_shared.messages import Condition, Phase, PullProgress, WorkloadReport
 from polyfleet_shared.reasons import Reason, explain
 
 NOTHING: Final = "-"
+
+# What the controller counts as proof: the pinned child runs, or ran and ended well.
+PROVEN: Final = frozenset({Standing.RUNNING, Standing.COMPLETED})
 
 _SYNC: Final = {
     Sync.IN_SYNC: ("in sync", GOOD, "every workload runs, proven by its digest"),

@@ -18,7 +18,14 @@ from polyfleet_controller.cli.layout import (
     make_table,
     styled,
 )
-from polyfleet_controller.cli.words import NOTHING, explain_reason, say_connectivity, say_progress, say_since
+from polyfleet_controller.cli.words import (
+    NOTHING,
+    PROVEN,
+    explain_reason,
+    say_connectivity,
+    say_progress,
+    say_since,
+)
 from polyfleet_controller.services.views import (
     DevicePlacement,
     PlatformCount,
@@ -86,7 +93,7 @@ def draw_releases(releases: Sequence[ReleaseView], now: datetime) -> RenderableT
 def _say_running(platforms: Iterable[PlatformCount]) -> Text:
     running = given = 0
     for count in platforms:
-        running += count.running
+        running += count.running + count.completed
         given += count.devices - count.held
     return styled(f"{running} of {given}", GOOD if running == given else WEAK)
 
@@ -121,9 +128,16 @@ def _draw_release(release: ReleaseView, now: datetime) -> Group:
 
 def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:
     return make_table(
-        ("PLATFORM", "DEVICES", "RUNNING", "FAILING", "HELD"),
+        ("PLATFORM", "DEVICES", "RUNNING", "COMPLETED", "FAILING", "HELD"),
         (
-            (str(each.platform), str(each.devices), str(each.running), str(each.failing), str(each.held))
+            (
+                str(each.platform),
+                str(each.devices),
+                str(each.running),
+                str(each.completed),
+                str(each.failing),
+                str(each.held),
+            )
             for each in platforms
         ),
     )
@@ -149,8 +163,8 @@ def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
 def _say_state(placement: DevicePlacement) -> Text:
     if placement.held is not None:
         return styled("held", WEAK)
-    if placement.running:
-        return styled("running", GOOD)
+    if placement.standing in PROVEN:
+        return styled(placement.standing, GOOD)
     if placement.report is None:
         return styled("not reported", WEAK)
     return styled(say_progress(placement.report), BAD if placement.report.phase is Phase.FAILED else "")

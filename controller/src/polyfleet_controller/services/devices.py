@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Device, resolve_duplicate
-from polyfleet_controller.domain.sync import Standing, Sync
+from polyfleet_controller.domain.sync import Sync
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.events import view_event
 from polyfleet_controller.services.lives import renew_lives
@@ -249,6 +249,6 @@ def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> A
         platform=assignment.image_platform,
         child=assignment.child,
         held=assignment.held,
-        running=assignment.standing is Standing.RUNNING,
+        standing=assignment.standing,
         report=report,
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from polyfleet_controller.domain.devices import Admission, Connectivity
-from polyfleet_controller.domain.sync import Sync
+from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
@@ -27,6 +27,7 @@ __all__ = [
     "Page",
     "PlatformCount",
     "ReleaseView",
+    "Standing",
     "Sync",
     "WorkloadDetail",
     "WorkloadView",
@@ -84,7 +85,7 @@ class AssignmentView:
     platform: Platform | None
     child: str | None
     held: Condition | None
-    running: bool
+    standing: Standing
     report: WorkloadReport | None
 
 
@@ -144,11 +145,12 @@ class ReleaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformCount:
-    """How the devices of one platform stand; `held` are those the workload cannot be given to."""
+    """How the devices of one platform stand, by proof; `held` are those that it cannot be given to."""
 
     platform: Platform
     devices: int
     running: int
+    completed: int
     failing: int
     held: int
 
@@ -182,7 +184,7 @@ class DevicePlacement:
     platform: Platform | None
     child: str | None
     held: Condition | None
-    running: bool
+    standing: Standing
     report: WorkloadReport | None
 
 

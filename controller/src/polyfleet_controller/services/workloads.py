@@ -1,9 +1,8 @@
 """Workloads, as operators write and see them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -15,6 +14,8 @@ from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_everywhere
 from polyfleet_controller.services.releases import Releases, view_release
 from polyfleet_controller.services.views import (
+    Applied,
+    Change,
     DevicePlacement,
     Page,
     PlatformCount,
@@ -34,22 +35,6 @@ from polyfleet_controller.store.workloads import (
     save_workload,
 )
 from polyfleet_shared.platforms import Platform
-
-
-class Change(StrEnum):
-    """What an applied manifest did."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """The workload after its manifest was applied."""
-
-    workload: WorkloadView
-    change: Change
 
 
 class Workloads:
@@ -210,6 +195,7 @@ def _count(counts: Iterable[StandingCount]) -> tuple[PlatformCount, ...]:
             platform=platform,
             devices=sum(found.values()),
             running=found.get(Standing.RUNNING, 0),
+            completed=found.get(Standing.COMPLETED, 0),
             failing=found.get(Standing.FAILING, 0),
             held=found.get(Standing.HELD, 0),
         )
@@ -225,6 +211,6 @@ def _view_placement(placement: Placement) -> DevicePlacement:
         platform=assignment.platform,
         child=assignment.child,
         held=assignment.held,
-        running=assignment.standing is Standing.RUNNING,
+        standing=assignment.standing,
         report=placement.report,
     )
