@@ -95,7 +95,12 @@ def _step(runtime: ContainerRuntime, step: Step) -> None:
 
 
 def shorten(message: str) -> str:
-    """A message of bounded length; its beginning and end say the most."""
+    """A message of bounded length, whose beginning and end say the most, in text that every peer takes.
+
+    What Podman or the system said may hold NUL, or bytes that are no UTF-8: the controller would refuse the
+    whole report for it.
+    """
+    message = message.replace("\0", "\ufffd").encode(errors="replace").decode()
     if len(message) <= _LONGEST_MESSAGE:
         return message
     half = (_LONGEST_MESSAGE - 3) // 2

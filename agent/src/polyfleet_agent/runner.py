@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from polyfleet_agent import executor
@@ -206,6 +206,7 @@ class Runner:
         return self._composer.inventory(host.platform(), host.facts(self._podman_version))
 
     def _record(self, happening: Happening) -> None:
+        happening = replace(happening, message=executor.shorten(happening.message))
         _log_happening(happening)
         try:
             event = self._world.spool.append(happening, self._world.clock.now())

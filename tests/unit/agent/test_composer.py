@@ -54,7 +54,8 @@ def test_a_report_that_does_not_fit_says_so_instead() -> None:
     assert [item.reason for item in message.conditions] == [Reason.OVERSIZED_DOCUMENT]
 
 
-def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+def test_a_message_is_shortened_in_its_middle_and_holds_nothing_that_no_peer_takes() -> None:
     assert shorten("short") == "short"
+    assert shorten("half \udc80 and \0") == "half ? and \ufffd"
     text = shorten("begin" + "x" * 10_000 + "end")
     assert (text[:5], text[-3:], len(text)) == ("begin", "end", 499)
