@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.devices import Admission, Connectivity, Device, resolve_duplicate
 from polyfleet_controller.domain.sync import Sync
 from polyfleet_controller.services.errors import NotFoundError
@@ -21,7 +19,7 @@ from polyfleet_controller.services.views import (
     Incarnation,
     Page,
 )
-from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.devices import delete_device, load_device, load_lives, save_lives
 from polyfleet_controller.store.epochs import load_epoch
 from polyfleet_controller.store.events import list_events

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.intake import ReceivedEvent
+from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import Life
 from polyfleet_controller.store.events import (
     EventKey,

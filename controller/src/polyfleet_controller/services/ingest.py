@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.arrivals import Arrival, Read, Unreadable, read_arrival
 from polyfleet_controller.services.history import count_events, find_fresh, keep
@@ -15,7 +13,7 @@ from polyfleet_controller.services.lives import renew_lives
 from polyfleet_controller.services.refusals import Refusal, note_refusals
 from polyfleet_controller.services.settlement import Change, settle
 from polyfleet_controller.store.contents import save_platform_sets
-from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.devices import (
     Life,
     attach_lives,

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.documents import Content, find_excess, put_decision
 from polyfleet_controller.domain.placement import Assignment, Decision, Workload, make_assignment, place
 from polyfleet_controller.services.settlement import Change, settle
 from polyfleet_controller.store.assignments import assign_groups
 from polyfleet_controller.store.contents import load_contents, save_contents, sweep_contents
+from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import load_devices
 from polyfleet_controller.store.groups import (
     Group,

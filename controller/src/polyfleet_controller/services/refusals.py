@@ -4,9 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.services.arrivals import Unreadable
+from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.refusals import (
     StoredRefusal,
     delete_refusals,

@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.placement import Release
 from polyfleet_controller.services.errors import NotFoundError
@@ -19,7 +17,7 @@ from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import place_everywhere
 from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.views import Child, Page, ReleaseView
-from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
     StoredRelease,
     StoredWorkload,

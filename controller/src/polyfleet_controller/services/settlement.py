@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.devices import Admission, Device, Document
 from polyfleet_controller.domain.documents import Content, find_excess, make_content
 from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
@@ -18,6 +16,7 @@ from polyfleet_controller.domain.placement import Assignment, Decision, make_ass
 from polyfleet_controller.domain.sync import Sync, judge_device, judge_workload
 from polyfleet_controller.store.assignments import delete_assignments, load_assignments, save_assignments
 from polyfleet_controller.store.contents import load_platform_sets, save_contents
+from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import save_devices
 from polyfleet_controller.store.epochs import load_epoch, save_epoch
 from polyfleet_controller.store.messages import load_reports
@@ -76,6 +75,7 @@ class _Settlement:
         self._changes = {change.after.name: change for change in changes}
         self._now = now
         self._devices = {name: change.after for name, change in self._changes.items()}
+        self._lags: dict[str, Lag] = {}
         self._old_epoch = self._epoch = load_epoch(connection)
 
     def run(self) -> bool:
@@ -147,7 +147,8 @@ class _Settlement:
             judged[name] = found = _judge_assignments(assignments.get(name, {}), reports.get(name))
             device = self._devices[name]
             standings = (assignment.standing for assignment in found.values())
-            sync = judge_device(self._lag(device), standings, impeded=device.impeded)
+            self._lags[name] = lag = self._lag(device)
+            sync = judge_device(lag, standings, impeded=device.impeded)
             if sync is not device.sync:
                 self._devices[name] = replace(device, sync=sync)
         return judged
@@ -188,7 +189,7 @@ class _Settlement:
         due: list[tuple[str, datetime]] = []
         caught_up: list[str] = []
         for name in names:
-            lag, before = self._lag(self._devices[name]), self._changes[name].before
+            lag, before = self._lags[name], self._changes[name].before
             if lag is Lag.BEHIND:
                 published = self._devices[name].document.published_at
                 due.append(

@@ -5,8 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection
-
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.errors import NotFoundError
@@ -23,7 +21,7 @@ from polyfleet_controller.services.views import (
     WorkloadView,
 )
 from polyfleet_controller.store.assignments import StandingCount, count_standings
-from polyfleet_controller.store.database import Database
+from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.listings import Placement, list_placements
 from polyfleet_controller.store.values import write_json
 from polyfleet_controller.store.workloads import (

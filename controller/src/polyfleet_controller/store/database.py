@@ -25,6 +25,9 @@ from polyfleet_controller.store import migrations
 from polyfleet_controller.store.errors import StoreError, UnstorableError
 from polyfleet_controller.store.tables import CONTROLLER
 
+# A use case hands its transaction to the store's functions, and needs no more of SQLAlchemy than its type.
+__all__ = ["POSTGRESQL", "SQLITE", "Connection", "Database"]
+
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 
