@@ -105,10 +105,9 @@ def receive(device: Device, message: UpwardMessage, *, live: bool, now: datetime
         return _find_clone(device, incarnation, NEVER if online is None else online, now)
     if verdict is Verdict.SUPERSEDES:
         device = _supersede(device, incarnation)
-    changed = _take(device, message, now)
-    if changed is None:
+    if not _is_newer(device, message):
         return None
-    return replace(changed, last_seen=now) if live else changed
+    return _take(device, message, now, now if live else device.last_seen)
 
 
 def resolve_duplicate(device: Device) -> Device:
@@ -118,37 +117,44 @@ def resolve_duplicate(device: Device) -> Device:
     )
 
 
-def _take(device: Device, message: UpwardMessage, now: datetime) -> Device | None:
+def _is_newer(device: Device, message: UpwardMessage) -> bool:
     match message:
         case Presence():
-            return _take_presence(device, message, now)
-        case Inventory(stamp=stamp):
-            return (
-                replace(device, inventory_order=stamp.order) if stamp.order > device.inventory_order else None
-            )
-        case Telemetry(stamp=stamp):
-            return (
-                replace(device, telemetry_order=stamp.order) if stamp.order > device.telemetry_order else None
-            )
-        case Reported(stamp=stamp):
-            return _take_report(device, message) if stamp.order > device.reported_order else None
+            return message.order > device.contact.order
+        case Inventory():
+            return message.stamp.order > device.inventory_order
+        case Telemetry():
+            return message.stamp.order > device.telemetry_order
+        case Reported():
+            return message.stamp.order > device.reported_order
         case Event():
-            return device
+            return True
 
 
-def _take_presence(device: Device, presence: Presence, now: datetime) -> Device | None:
-    if presence.order <= device.contact.order:
-        return None
+def _take(device: Device, message: UpwardMessage, now: datetime, seen: datetime | None) -> Device:
+    match message:
+        case Presence():
+            return replace(device, last_seen=seen, contact=_make_contact(message, now))
+        case Inventory():
+            return replace(device, last_seen=seen, inventory_order=message.stamp.order)
+        case Telemetry():
+            return replace(device, last_seen=seen, telemetry_order=message.stamp.order)
+        case Reported():
+            decided = device if device.decided else _decide(device, message.observed)
+            order = message.stamp.order
+            return replace(decided, last_seen=seen, reported_order=order, observed=message.observed)
+        case Event():
+            return replace(device, last_seen=seen)
+
+
+def _make_contact(presence: Presence, now: datetime) -> Contact:
     connectivity = Connectivity.ONLINE if presence.online else Connectivity.OFFLINE
-    return replace(device, contact=Contact(order=presence.order, connectivity=connectivity, since=now))
+    return Contact(order=presence.order, connectivity=connectivity, since=now)
 
 
-def _take_report(device: Device, report: Reported) -> Device:
-    device = replace(device, reported_order=report.stamp.order, observed=report.observed)
-    if device.decided:
-        return device
-    # A device that works by a document of another controller's is not taken over without being asked.
-    admission = Admission.ADMITTED if report.observed is None else Admission.PENDING
+def _decide(device: Device, observed: DocumentVersion | None) -> Device:
+    """A device that works by a document of another controller's is not taken over without being asked."""
+    admission = Admission.ADMITTED if observed is None else Admission.PENDING
     return replace(device, decided=True, admission=admission)
 
 

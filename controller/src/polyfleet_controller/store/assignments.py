@@ -24,7 +24,8 @@ def load_assignments(connection: Connection, devices: Iterable[str]) -> dict[str
     """Every assignment of these devices, by device and workload."""
     found: dict[str, dict[str, Assignment]] = {}
     for row in connection.execute(select(ASSIGNMENT).where(ASSIGNMENT.c.device.in_(list(devices)))):
-        found.setdefault(row.device, {})[row.workload] = read_assignment(row)
+        assignment = read_assignment(row)
+        found.setdefault(row[0], {})[assignment.workload] = assignment
     return found
 
 
@@ -89,19 +90,19 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
 
 
 def read_assignment(row: ResultRow[Any]) -> Assignment:
-    """An assignment from its row."""
-    held = None
-    if row.held_reason is not None:
-        held = Condition(reason=Reason(row.held_reason), message=row.held_message)
+    """An assignment from its row, whose first columns are the table's."""
+    (_, workload, platform, release, image_platform, child, config, reason, message, standing) = row[
+        : len(ASSIGNMENT.columns)
+    ]
     return Assignment(
-        workload=row.workload,
-        platform=read_platform(row.platform),
-        release=row.release,
-        image_platform=None if row.image_platform is None else read_platform(row.image_platform),
-        child=row.child,
-        config=row.config,
-        held=held,
-        standing=Standing(row.standing),
+        workload=workload,
+        platform=read_platform(platform),
+        release=release,
+        image_platform=None if image_platform is None else read_platform(image_platform),
+        child=child,
+        config=config,
+        held=None if reason is None else Condition(reason=Reason(reason), message=message),
+        standing=Standing(standing),
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Update, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Contact, Device, Document
@@ -15,26 +16,35 @@ from polyfleet_controller.store.tables import DEVICE, INCARNATION, TOMBSTONE
 from polyfleet_controller.store.values import read_platform
 from polyfleet_shared.messages import DocumentVersion
 
-# An index is written again for each row whose column it holds is set, changed or not: what has an index is
-# set only where it changed.
+_COLUMNS = tuple(column.name for column in DEVICE.columns)
+# What every report changes.
+_HEARD = (
+    "last_seen",
+    "reported_boot",
+    "reported_seq",
+    "observed_epoch",
+    "observed_generation",
+    "observed_digest",
+)
+# An index is written again for each row whose column is set, changed or not.
 _INDEXED = ("admission", "connectivity", "platform", "platform_set", "document_digest", "sync")
-_PLAIN = tuple(
-    column.name for column in DEVICE.columns if column.name not in _INDEXED and column.name != "name"
-)
-_UPDATE_PLAIN = (
-    update(DEVICE).where(DEVICE.c.name == bindparam("key")).values({name: bindparam(name) for name in _PLAIN})
-)
-_UPDATE_INDEXED = (
-    update(DEVICE)
-    .where(DEVICE.c.name == bindparam("key"))
-    .values({name: bindparam(name) for name in _INDEXED})
-)
+_PLAIN = tuple(name for name in _COLUMNS if name not in {"name", *_HEARD, *_INDEXED})
+
+
+def _update_columns(names: Sequence[str]) -> Update:
+    statement = update(DEVICE).where(DEVICE.c.name == bindparam("key"))
+    return statement.values({name: bindparam(name) for name in names})
+
+
+_UPDATE_HEARD = _update_columns(_HEARD)
+_UPDATE_PLAIN = _update_columns(_PLAIN)
+_UPDATE_INDEXED = _update_columns(_INDEXED)
 
 
 def load_devices(connection: Connection, names: Iterable[str]) -> dict[str, Device]:
     """The devices of these names that are known, without their former lives."""
     rows = connection.execute(select(DEVICE).where(DEVICE.c.name.in_(list(names))))
-    return {row.name: read_device(row) for row in rows}
+    return {device.name: device for device in map(read_device, rows)}
 
 
 def load_device(connection: Connection, name: str) -> Device | None:
@@ -48,15 +58,23 @@ def load_device(connection: Connection, name: str) -> Device | None:
 
 def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, Device]]) -> None:
     """Write devices, each beside what it was when loaded, None if it is new."""
-    new = [_row(device) for before, device in changes if before is None]
-    known = [(before, device) for before, device in changes if before is not None and before != device]
-    moved = [device for before, device in known if _indexed(before) != _indexed(device)]
+    new = [device for before, device in changes if before is None]
     if new:
-        connection.execute(insert(DEVICE), new)
-    if known:
-        connection.execute(_UPDATE_PLAIN, [_plain(device) | {"key": device.name} for _, device in known])
-    if moved:
-        connection.execute(_UPDATE_INDEXED, [_indexed(device) | {"key": device.name} for device in moved])
+        rows = [{"name": item.name} | _heard(item) | _plain(item) | _indexed(item) for item in new]
+        connection.execute(insert(DEVICE), rows)
+    known = [(before, device) for before, device in changes if before is not None and before != device]
+    for statement, columns in (
+        (_UPDATE_HEARD, _heard),
+        (_UPDATE_PLAIN, _plain),
+        (_UPDATE_INDEXED, _indexed),
+    ):
+        rows = [
+            after | {"key": device.name}
+            for before, device in known
+            if (after := columns(device)) != columns(before)
+        ]
+        if rows:
+            connection.execute(statement, rows)
 
 
 def delete_device(connection: Connection, name: str, *, now: datetime) -> None:
@@ -123,51 +141,87 @@ def delete_lives(connection: Connection, lives: Sequence[tuple[str, str]]) -> No
         connection.execute(statement, [{"key": device, "life": life} for device, life in lives])
 
 
-def read_device(row: ResultRow[tuple[object, ...]]) -> Device:
-    """A device from its row."""
-    observed = row.observed_epoch and DocumentVersion(
-        epoch=row.observed_epoch, generation=row.observed_generation, digest=row.observed_digest
-    )
+def read_device(row: ResultRow[Any]) -> Device:
+    """A device from its row, whose first columns are the table's."""
+    (
+        name,
+        admission,
+        decided,
+        first_seen,
+        last_seen,
+        incarnation,
+        duplicate_since,
+        connectivity,
+        since,
+        presence_boot,
+        presence_connection,
+        presence_rank,
+        inventory_boot,
+        inventory_seq,
+        telemetry_boot,
+        telemetry_seq,
+        reported_boot,
+        reported_seq,
+        observed_epoch,
+        observed_generation,
+        observed_digest,
+        platform,
+        platform_set,
+        generation,
+        document_digest,
+        oversized,
+        published_at,
+        sync,
+        events,
+    ) = row[: len(_COLUMNS)]
+    observed = None
+    if observed_epoch is not None:
+        observed = DocumentVersion(
+            epoch=observed_epoch, generation=observed_generation, digest=observed_digest
+        )
     return Device(
-        name=row.name,
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-        admission=Admission(row.admission),
-        decided=row.decided,
-        lives=Lives(current=row.incarnation),
-        duplicate_since=row.duplicate_since,
+        name=name,
+        first_seen=first_seen,
+        last_seen=last_seen,
+        admission=Admission(admission),
+        decided=decided,
+        lives=Lives(current=incarnation),
+        duplicate_since=duplicate_since,
         contact=Contact(
-            order=(row.presence_boot, row.presence_connection, row.presence_rank),
-            connectivity=Connectivity(row.connectivity),
-            since=row.since,
+            order=(presence_boot, presence_connection, presence_rank),
+            connectivity=Connectivity(connectivity),
+            since=since,
         ),
-        inventory_order=(row.inventory_boot, row.inventory_seq),
-        telemetry_order=(row.telemetry_boot, row.telemetry_seq),
-        reported_order=(row.reported_boot, row.reported_seq),
+        inventory_order=(inventory_boot, inventory_seq),
+        telemetry_order=(telemetry_boot, telemetry_seq),
+        reported_order=(reported_boot, reported_seq),
         observed=observed,
-        platform=None if row.platform is None else read_platform(row.platform),
-        platform_set=row.platform_set,
+        platform=None if platform is None else read_platform(platform),
+        platform_set=platform_set,
         document=Document(
-            generation=row.generation,
-            digest=row.document_digest,
-            oversized=row.oversized,
-            published_at=row.published_at,
+            generation=generation, digest=document_digest, oversized=oversized, published_at=published_at
         ),
-        sync=Sync(row.sync),
-        events=row.events,
+        sync=Sync(sync),
+        events=events,
     )
 
 
-def _row(device: Device) -> Row:
-    return {"name": device.name, **_plain(device), **_indexed(device)}
+def _heard(device: Device) -> dict[str, object]:
+    observed = device.observed
+    return {
+        "last_seen": device.last_seen,
+        "reported_boot": device.reported_order[0],
+        "reported_seq": device.reported_order[1],
+        "observed_epoch": None if observed is None else observed.epoch,
+        "observed_generation": None if observed is None else observed.generation,
+        "observed_digest": None if observed is None else observed.digest,
+    }
 
 
 def _plain(device: Device) -> dict[str, object]:
-    observed = device.observed
     return {
         "decided": device.decided,
         "first_seen": device.first_seen,
-        "last_seen": device.last_seen,
         "incarnation": device.lives.current,
         "duplicate_since": device.duplicate_since,
         "since": device.contact.since,
@@ -178,11 +232,6 @@ def _plain(device: Device) -> dict[str, object]:
         "inventory_seq": device.inventory_order[1],
         "telemetry_boot": device.telemetry_order[0],
         "telemetry_seq": device.telemetry_order[1],
-        "reported_boot": device.reported_order[0],
-        "reported_seq": device.reported_order[1],
-        "observed_epoch": None if observed is None else observed.epoch,
-        "observed_generation": None if observed is None else observed.generation,
-        "observed_digest": None if observed is None else observed.digest,
         "generation": device.document.generation,
         "oversized": device.document.oversized,
         "published_at": device.document.published_at,
