@@ -91,13 +91,18 @@ class PodmanApi:
         )
 
     def delete(
-        self, path: str, parameters: Parameters | None = None, *, seconds: float = ANSWER_SECONDS
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        reasons: Reasons = Reasons(),
     ) -> Answer:
         return self._ask(
             f"DELETE {path}",
             seconds,
             lambda session: session.delete(path, params=parameters, timeout=seconds),
-            Reasons(),
+            reasons,
         )
 
     def _ask(

@@ -93,7 +93,7 @@ def _stuck(image: PinnedImage, limits: PullLimits, *, waiting: bool) -> RuntimeF
             f"the pull of {image.reference} stopped moving for {limits.registry:g} s and was given up",
         )
     return RuntimeFailure(
-        Reason.PODMAN_UNAVAILABLE,
+        Reason.START_TIMEOUT,
         f"Podman has all of {image.reference} but did not finish storing it within {limits.disk:g} s",
     )
 

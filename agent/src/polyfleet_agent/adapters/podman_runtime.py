@@ -27,8 +27,9 @@ from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
-_START_SECONDS: Final = 180.0  # a slow card, a loaded board
-_START_REASONS: Final = Reasons(otherwise=Reason.START_FAILED, late=Reason.START_TIMEOUT)
+_STEP_SECONDS: Final = 180.0  # a slow card, a loaded board
+# A container that Podman will not stop is that container's trouble, and no sign that Podman is away.
+_STEP_REASONS: Final = Reasons(otherwise=Reason.START_FAILED, late=Reason.START_TIMEOUT)
 _LOOK_UP_SECONDS: Final = 0.2
 _DIGESTS_FRESH_SECONDS: Final = 60.0
 
@@ -91,19 +92,25 @@ class PodmanRuntime:
             # Two runs within one second look alike in the list.
             self._inspected.pop(container_id, None)
         answer = self._api.post(
-            f"/containers/{container_id}/start", seconds=_START_SECONDS, reasons=_START_REASONS
+            f"/containers/{container_id}/start", seconds=_STEP_SECONDS, reasons=_STEP_REASONS
         )
         if answer.missing:
             raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
 
     def stop(self, container_id: str, *, grace: int) -> None:
         self._api.post(
-            f"/containers/{container_id}/stop", {"timeout": grace}, seconds=grace + 2 * ANSWER_SECONDS
+            f"/containers/{container_id}/stop",
+            {"timeout": grace},
+            seconds=grace + 2 * ANSWER_SECONDS,
+            reasons=_STEP_REASONS,
         )
 
     def remove(self, container_id: str) -> None:
         self._api.delete(
-            f"/containers/{container_id}", {"force": "true", "v": "true"}, seconds=_START_SECONDS
+            f"/containers/{container_id}",
+            {"force": "true", "v": "true"},
+            seconds=_STEP_SECONDS,
+            reasons=_STEP_REASONS,
         )
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
@@ -150,9 +157,7 @@ class PodmanRuntime:
         return False
 
     def _create(self, spec: dict[str, Any]) -> str:
-        answer = self._api.post(
-            "/containers/create", body=spec, seconds=_START_SECONDS, reasons=_START_REASONS
-        )
+        answer = self._api.post("/containers/create", body=spec, seconds=_STEP_SECONDS, reasons=_STEP_REASONS)
         if answer.missing:
             raise RuntimeFailure(
                 Reason.IMAGE_NOT_FOUND, f"image {spec['image'][:12]} is no longer in Podman's store"
@@ -213,7 +218,7 @@ class PodmanRuntime:
         answer = self._api.get(f"/images/{quote(image.reference, safe='')}/json")
         if answer.missing:
             return RuntimeFailure(
-                Reason.PODMAN_UNAVAILABLE, f"Podman ended the pull of {image.reference} without storing it"
+                Reason.START_FAILED, f"Podman ended the pull of {image.reference} without storing it"
             )
         return RuntimeFailure(
             Reason.DIGEST_MISMATCH,

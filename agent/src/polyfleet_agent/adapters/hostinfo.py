@@ -1,0 +1,103 @@
+"""The machine, as psutil, /proc and /etc/os-release describe it."""
+
+import platform as machine
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from polyfleet_agent.core.platforms import MachineFacts, detect_platform, list_runnable
+from polyfleet_agent.ports import DetectedPlatform, Usage
+from polyfleet_shared.messages import HostFacts, PlatformSource
+from polyfleet_shared.platforms import Platform
+
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+# In /proc/cpuinfo, by architecture: x86; the board on ARM; RISC-V; older ARM kernels.
+_MODEL_KEYS: Final = ("model name", "Model", "uarch", "Hardware", "cpu model", "isa")
+# psutil's names of the sensors that measure the processor.
+_PROCESSOR_SENSORS: Final = ("coretemp", "k10temp", "cpu_thermal", "cpu-thermal", "soc_thermal", "zenpower")
+
+
+class LinuxHost:
+    """`disk` is a path on the file system whose size and use are told."""
+
+    def __init__(self, *, configured: Platform | None, disk: Path) -> None:
+        """`configured` overrides what would be detected."""
+        self._configured = configured
+        self._disk = disk
+        psutil.cpu_percent()  # each call measures from the one before
+
+    def facts(self, podman_version: str) -> HostFacts:
+        release = _read_os_release()
+        return HostFacts(
+            hostname=socket.gethostname(),
+            machine=machine.machine(),
+            cpu_model=find_cpu_model(_read_text(_CPUINFO)),
+            cpu_count=psutil.cpu_count() or 0,
+            memory_total=psutil.virtual_memory().total,
+            disk_total=psutil.disk_usage(str(self._disk)).total,
+            os_name=release.get("NAME", ""),
+            os_version=release.get("VERSION_ID", ""),
+            kernel=machine.release(),
+            podman_version=podman_version,
+            boot_id=_read_text(_BOOT_ID).strip(),
+        )
+
+    def platform(self) -> DetectedPlatform:
+        if self._configured is not None:
+            return _describe(self._configured, PlatformSource.CONFIGURED)
+        # The interpreter belongs to the userland, so its pointers are as wide as the userland's.
+        facts = MachineFacts(machine=machine.machine(), bits=struct.calcsize("P") * 8)
+        return _describe(detect_platform(facts), PlatformSource.DETECTED)
+
+    def usage(self) -> Usage:
+        memory = psutil.virtual_memory()
+        disk = psutil.disk_usage(str(self._disk))
+        return Usage(
+            cpu_percent=psutil.cpu_percent(),
+            memory_used=memory.total - memory.available,
+            memory_total=memory.total,
+            disk_used=disk.used,
+            disk_total=disk.total,
+            temperature=_read_temperature(),
+        )
+
+
+def find_cpu_model(cpuinfo: str) -> str:
+    """The processor's, or else the board's name in /proc/cpuinfo; empty if it has none."""
+    values: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and value.strip():
+            values.setdefault(key.strip(), value.strip())
+    return next((values[key] for key in _MODEL_KEYS if key in values), "")
+
+
+def _describe(platform: Platform, source: PlatformSource) -> DetectedPlatform:
+    return DetectedPlatform(platform=platform, source=source, platforms=list_runnable(platform))
+
+
+def _read_temperature() -> float | None:
+    sensors = psutil.sensors_temperatures()
+    for name in _PROCESSOR_SENSORS:
+        if sensors.get(name):
+            return max(float(entry.current) for entry in sensors[name])
+    return None
+
+
+def _read_os_release() -> Mapping[str, str]:
+    try:
+        return machine.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
