@@ -5,7 +5,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import yaml
+
 from polyfleet_agent.config import AgentConfig, load_config
+from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.server.config import ServeOptions, read_options
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
@@ -59,3 +62,9 @@ def test_the_controllers_file_shows_the_defaults() -> None:
     as_shown = read_options(["serve"], {name: value for name, value in shown.items() if name not in chosen})
     assert as_shown == read_options(["serve"], {})
     assert read_options(["serve"], shown) != as_shown
+
+
+def test_the_manifest_in_the_readme_is_taken() -> None:
+    readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert [read_manifest(yaml.safe_load(block)).metadata.name for block in blocks] == ["hello"]
