@@ -58,7 +58,7 @@ class Contract:
 
     def __init__(self) -> None:
         self._requests = Catalogue(direction=Direction.REQUEST, refinements=REFINEMENTS)
-        self._answers = Catalogue(direction=Direction.ANSWER)
+        self._answers = Catalogue(direction=Direction.ANSWER, refinements=REFINEMENTS)
         self._problem = self._answers.refer(ProblemDetails)
 
     def operation(

@@ -84,7 +84,7 @@ class ApiError(PolyfleetError):
 
 def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     """The response for an error."""
-    status = STATUS[error.code]
+    status = int(STATUS[error.code])
     details = ProblemDetails(
         type=_TYPE + error.code,
         title=TITLES[error.code],
