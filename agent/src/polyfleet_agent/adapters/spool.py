@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from polyfleet_agent.adapters.durable import state_failure, sync_directory, write_file
-from polyfleet_agent.adapters.eventlog import EventLog, SpoolLimits
 from polyfleet_agent.adapters.journal import Checkpoint, Damaged, Entry, Forgotten, read_entries, write_entry
+from polyfleet_agent.core.eventlog import EventLog, SpoolLimits
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.ports import StateFailure
 from polyfleet_shared.messages import Acknowledgement, Event, EventKind, Stamp

@@ -1,0 +1,293 @@
+"""A registry and a Podman in memory."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
+
+_LOOK_UP_SECONDS: Final = 0.02
+_TERMINATED: Final = 143  # 128 and SIGTERM
+
+
+class FakeRegistry:
+    """What can be pulled, by reference (`repository@child`), and what comes of it otherwise."""
+
+    def __init__(self, *images: PinnedImage) -> None:
+        self.reachable = True
+        self.failures: dict[str, RuntimeFailure] = {}
+        self._configs: dict[str, str] = {}
+        for image in images:
+            self.push(image)
+
+    def push(self, image: PinnedImage) -> None:
+        self._configs[image.reference] = image.config
+
+    def delete(self, image: PinnedImage) -> None:
+        self._configs.pop(image.reference, None)
+
+    def fail(self, image: PinnedImage, reason: Reason, message: str = "as the test says") -> None:
+        """Let every pull of it fail, until `heal`."""
+        self.failures[image.reference] = RuntimeFailure(reason, message)
+
+    def heal(self, image: PinnedImage) -> None:
+        self.failures.pop(image.reference, None)
+
+    def serve(self, image: PinnedImage) -> str:
+        """The config that the image really has.
+
+        Raises:
+            RuntimeFailure: as a pull would.
+        """
+        if not self.reachable:
+            raise RuntimeFailure(Reason.REGISTRY_UNREACHABLE, f"{image.repository}: connection refused")
+        failure = self.failures.get(image.reference)
+        if failure is not None:
+            raise RuntimeFailure(failure.reason, failure.message)
+        if image.reference not in self._configs:
+            raise RuntimeFailure(Reason.IMAGE_NOT_FOUND, f"{image.reference}: manifest unknown")
+        return self._configs[image.reference]
+
+
+@dataclass(slots=True)
+class _Container:
+    name: str
+    device: str
+    workload: DesiredWorkload | None
+    seen: ObservedContainer
+
+
+class FakeRuntime:
+    """The runtime port. Programs run until `crash`, or end at once if `exit_at_once` says so.
+
+    Several devices may share one machine: `on_same_machine`.
+    """
+
+    def __init__(self, device: str, registry: FakeRegistry, *, machine: "FakeMachine | None" = None) -> None:
+        self._device = device
+        self._registry = registry
+        self.machine = machine or FakeMachine()
+
+    def on_same_machine(self, device: str) -> "FakeRuntime":
+        return FakeRuntime(device, self._registry, machine=self.machine)
+
+    def list_containers(self) -> tuple[ObservedContainer, ...]:
+        with self.machine.lock:
+            self.machine.check()
+            return tuple(
+                replace(
+                    container.seen,
+                    repository_digests=tuple(sorted(self.machine.images.get(container.seen.image_id, ()))),
+                )
+                for container in self.machine.containers.values()
+                if container.device == self._device
+            )
+
+    def has_image(self, image: PinnedImage) -> bool:
+        with self.machine.lock:
+            self.machine.check()
+            return image.child in self.machine.images.get(image.config, ())
+
+    def pull(self, image: PinnedImage, on_progress: Callable[[PullProgress], None]) -> PullResult:
+        with self.machine.lock:
+            self.machine.check()
+            config = self._registry.serve(image)
+            if config != image.config:
+                raise RuntimeFailure(
+                    Reason.DIGEST_MISMATCH, f"{image.reference} is the image {config}, not {image.config}"
+                )
+            there = config in self.machine.images
+            self.machine.images.setdefault(config, set()).add(image.child)
+        on_progress(PullProgress(done=image.size, total=image.size))
+        return PullResult(size=0 if there else image.size)
+
+    def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
+        machine = self.machine
+        with machine.lock:
+            machine.check()
+            if container.image.config not in machine.images:
+                raise RuntimeFailure(
+                    Reason.IMAGE_NOT_FOUND, f"image {container.image.config} is no longer in the store"
+                )
+            name = name_container(workload, container)
+            for container_id, other in list(machine.containers.items()):
+                if other.name == name:
+                    if other.device != self._device:
+                        raise RuntimeFailure(Reason.NAME_CONFLICT, f"{name}: that name is already in use")
+                    del machine.containers[container_id]
+            container_id = f"{next(machine.numbers):064x}"
+            seen = ObservedContainer(
+                container_id=container_id,
+                uid=workload.uid,
+                release=workload.release,
+                container=container.name,
+                spec_hash=workload.spec_hash(container),
+                status=ContainerStatus.CREATED,
+                image_id=container.image.config,
+            )
+            machine.containers[container_id] = _Container(
+                name=name, device=self._device, workload=workload, seen=seen
+            )
+            machine.hint()
+            return container_id
+
+    def start(self, container_id: str) -> None:
+        machine = self.machine
+        with machine.lock:
+            machine.check()
+            container = machine.containers.get(container_id)
+            if container is None:
+                raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
+            if container.seen.status is ContainerStatus.RUNNING:
+                return
+            machine.check_start(container)
+            machine.run(container)
+
+    def stop(self, container_id: str, *, grace: int) -> None:  # noqa: ARG002 - programs here obey at once
+        with self.machine.lock:
+            self.machine.check()
+            self.machine.end(container_id, _TERMINATED)
+
+    def remove(self, container_id: str) -> None:
+        with self.machine.lock:
+            self.machine.check()
+            if self.machine.containers.pop(container_id, None) is not None:
+                self.machine.hint()
+
+    def crash(self, container_id: str, exit_code: int = 1, *, oom_killed: bool = False) -> None:
+        """Let a running program end."""
+        with self.machine.lock:
+            self.machine.end(container_id, exit_code, oom_killed=oom_killed)
+
+    def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
+        with self.machine.lock:
+            self.machine.check()
+            seen = self.machine.hints
+        yield
+        while not stop():
+            with self.machine.lock:
+                self.machine.check()
+                if self.machine.hints == seen:
+                    self.machine.lock.wait(_LOOK_UP_SECONDS)
+                    continue
+                seen = self.machine.hints
+            yield
+
+    def version(self) -> str:
+        with self.machine.lock:
+            self.machine.check()
+        return "0.fake"
+
+
+class FakeMachine:
+    """What Podmans on one machine share. `up` is false while no Podman answers there."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Condition(threading.RLock())
+        self.up = True
+        self.images: dict[str, set[str]] = {}
+        self.containers: dict[str, _Container] = {}
+        self.numbers = itertools.count(1)
+        self.hints = 0
+        self._starts = itertools.count(1)
+        self._start_failures: dict[str, RuntimeFailure] = {}
+        self._exits: dict[str, int] = {}
+
+    def fail_start(self, image: PinnedImage, reason: Reason, message: str = "as the test says") -> None:
+        """Let every start of a container of this image fail, until `heal_start`."""
+        self._start_failures[image.config] = RuntimeFailure(reason, message)
+
+    def heal_start(self, image: PinnedImage) -> None:
+        self._start_failures.pop(image.config, None)
+
+    def exit_at_once(self, image: PinnedImage, exit_code: int) -> None:
+        """Let every program of this image end as soon as it has started."""
+        self._exits[image.config] = exit_code
+
+    def delete_image(self, image: PinnedImage) -> None:
+        """Prune it, as an administrator would."""
+        with self.lock:
+            self.images.pop(image.config, None)
+
+    def add_foreign_container(self, name: str) -> str:
+        """A container that no Polyfleet made."""
+        with self.lock:
+            container_id = f"{next(self.numbers):064x}"
+            seen = ObservedContainer(
+                container_id=container_id,
+                uid="",
+                release="",
+                container="",
+                spec_hash="",
+                status=ContainerStatus.CREATED,
+                image_id="",
+            )
+            self.containers[container_id] = _Container(name=name, device="", workload=None, seen=seen)
+            return container_id
+
+    # -- for the runtimes, under the lock
+
+    def check(self) -> None:
+        if not self.up:
+            raise RuntimeFailure(Reason.PODMAN_UNAVAILABLE, "Podman's API does not answer: no such socket")
+
+    def hint(self) -> None:
+        self.hints += 1
+        self.lock.notify_all()
+
+    def check_start(self, container: _Container) -> None:
+        failure = self._start_failures.get(container.seen.image_id)
+        if failure is not None:
+            raise RuntimeFailure(failure.reason, failure.message)
+        for other in self.containers.values():
+            if other.seen.status is ContainerStatus.RUNNING:
+                taken = _published(container) & _published(other)
+                if taken:
+                    raise RuntimeFailure(
+                        Reason.PORT_CONFLICT, f"port {min(taken)}: bind: address already in use"
+                    )
+
+    def run(self, container: _Container) -> None:
+        container.seen = replace(
+            container.seen,
+            status=ContainerStatus.RUNNING,
+            started_at=f"start-{next(self._starts)}",
+            exit_code=None,
+            oom_killed=False,
+        )
+        self.hint()
+        exit_code = self._exits.get(container.seen.image_id)
+        if exit_code is not None:
+            self.end(container.seen.container_id, exit_code)
+
+    def end(self, container_id: str, exit_code: int, *, oom_killed: bool = False) -> None:
+        container = self.containers.get(container_id)
+        if container is None or container.seen.status is not ContainerStatus.RUNNING:
+            return
+        container.seen = replace(
+            container.seen, status=ContainerStatus.EXITED, exit_code=exit_code, oom_killed=oom_killed
+        )
+        self.hint()
+
+
+def name_container(workload: DesiredWorkload, container: ContainerSpec) -> str:
+    """As the real runtime names it."""
+    return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash(container)}"
+
+
+def _published(container: _Container) -> set[int]:
+    if container.workload is None or container.workload.host_network:
+        return set()
+    return {
+        port.host_port
+        for spec in container.workload.containers
+        for port in spec.ports
+        if port.host_port is not None
+    }
