@@ -1,0 +1,355 @@
+"""What a container runtime does, the one in memory and Podman alike."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from contract.agent.runtime_worlds import DEVICE, EXIT_CODE, FakeWorld, PodmanWorld, RuntimeWorld
+from fixtures.lab import ImageShelf
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_controller.lab.registry import Registry
+from polyfleet_controller.lab.workspace import Workspace
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload
+from waiting import wait_until
+
+NOWHERE = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def podman_world(registry: Registry, images: ImageShelf) -> Iterator[PodmanWorld]:
+    with Workspace() as workspace:
+        device = workspace.create_device(DEVICE, registry=registry.address, ports=(registry.port,))
+        yield PodmanWorld(device, registry, images)
+
+
+@pytest.fixture(params=["memory", "podman"])
+def world(request: pytest.FixtureRequest) -> Iterator[RuntimeWorld]:
+    if request.param == "memory":
+        yield FakeWorld()
+    else:
+        podman_world: PodmanWorld = request.getfixturevalue("podman_world")
+        with podman_world.lent() as lent:
+            yield lent
+
+
+def workload(
+    image: PinnedImage, *, uid: str = "0123456789abcdef", port: int | None = None
+) -> DesiredWorkload:
+    """A workload of one container, published on a port of the device or not."""
+    ports = () if port is None else (ContainerPort(container_port=8080, host_port=port),)
+    return DesiredWorkload(
+        uid=uid,
+        namespace="default",
+        name="hello",
+        release="release-1",
+        revision=1,
+        containers=(ContainerSpec(name="main", image=image, ports=ports),),
+    )
+
+
+def ignore(_: PullProgress) -> None:
+    """For pulls whose progress does not matter."""
+
+
+def bring_up(world: RuntimeWorld, wanted: DesiredWorkload) -> str:
+    """Pull, create and start its container; give the ID."""
+    (container,) = wanted.containers
+    world.runtime.pull(container.image, ignore)
+    container_id = world.runtime.create(wanted, container)
+    world.runtime.start(container_id)
+    return container_id
+
+
+def only(world: RuntimeWorld) -> ObservedContainer:
+    (container,) = world.runtime.list_containers()
+    return container
+
+
+def wait_for(world: RuntimeWorld, status: ContainerStatus) -> ObservedContainer:
+    """Wait until the only container is in this state."""
+    wait_until(lambda: only(world).status is status, describe=lambda: str(only(world)))
+    return only(world)
+
+
+def refusal(act: Callable[[], object]) -> Reason:
+    """The reason for which something is refused; the message is never empty."""
+    with pytest.raises(RuntimeFailure) as caught:
+        act()
+    assert caught.value.message
+    return caught.value.reason
+
+
+# -- images
+
+
+def test_an_image_is_there_once_it_was_pulled(world: RuntimeWorld) -> None:
+    told: list[PullProgress] = []
+    assert not world.runtime.has_image(world.serving)
+    result = world.runtime.pull(world.serving, told.append)
+    assert result == PullResult(size=world.serving.size)
+    assert world.runtime.has_image(world.serving)
+    assert told == sorted(told, key=lambda progress: progress.done)
+    assert told[-1] == PullProgress(done=world.serving.size, total=world.serving.size)
+
+
+def test_a_pull_of_what_is_there_moves_nothing(world: RuntimeWorld) -> None:
+    world.runtime.pull(world.serving, ignore)
+    assert world.runtime.pull(world.serving, ignore) == PullResult(size=0)
+
+
+def test_a_child_that_the_registry_lacks_is_not_found(world: RuntimeWorld) -> None:
+    missing = replace(world.serving, child=NOWHERE)
+    assert refusal(lambda: world.runtime.pull(missing, ignore)) is Reason.IMAGE_NOT_FOUND
+    assert not world.runtime.has_image(missing)
+
+
+def test_a_registry_that_is_away_is_unreachable_and_heals(world: RuntimeWorld) -> None:
+    world.unplug_registry()
+    try:
+        reason = refusal(lambda: world.runtime.pull(world.serving, ignore))
+    finally:
+        world.plug_registry()
+    assert reason is Reason.REGISTRY_UNREACHABLE
+    world.runtime.pull(world.serving, ignore)
+    assert world.runtime.has_image(world.serving)
+
+
+def test_a_child_with_another_config_is_not_what_the_release_names(world: RuntimeWorld) -> None:
+    wrong = replace(world.serving, config=NOWHERE)
+    assert refusal(lambda: world.runtime.pull(wrong, ignore)) is Reason.DIGEST_MISMATCH
+    assert not world.runtime.has_image(wrong)
+
+
+def test_the_same_config_under_another_child_is_not_the_image(world: RuntimeWorld) -> None:
+    world.runtime.pull(world.serving, ignore)
+    assert not world.runtime.has_image(replace(world.serving, child=NOWHERE))
+
+
+# -- containers
+
+
+def test_a_created_container_carries_what_it_is(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    (container,) = wanted.containers
+    world.runtime.pull(world.serving, ignore)
+    assert world.runtime.list_containers() == ()
+    container_id = world.runtime.create(wanted, container)
+    assert only(world) == ObservedContainer(
+        container_id=container_id,
+        uid=wanted.uid,
+        release="release-1",
+        container="main",
+        spec_hash=wanted.spec_hash(container),
+        status=ContainerStatus.CREATED,
+        image_id=world.serving.config,
+        repository_digests=(world.serving.child,),
+    )
+    assert only(world).proves(world.serving)
+
+
+def test_a_started_container_runs_and_stays_as_it_is_when_started_again(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.serving))
+    running = wait_for(world, ContainerStatus.RUNNING)
+    assert (running.container_id, running.exit_code) == (container_id, None)
+    assert running.started_at
+    world.runtime.start(container_id)
+    assert only(world) == running
+
+
+def test_a_stopped_container_has_ended_and_stays_so(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.serving))
+    world.runtime.stop(container_id, grace=5)
+    stopped = wait_for(world, ContainerStatus.EXITED)
+    assert stopped.exit_code is not None
+    world.runtime.stop(container_id, grace=5)
+    assert only(world) == stopped
+
+
+def test_a_container_that_never_ran_is_still_created_after_a_stop(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    world.runtime.pull(world.serving, ignore)
+    container_id = world.runtime.create(wanted, wanted.containers[0])
+    world.runtime.stop(container_id, grace=5)
+    assert only(world).status is ContainerStatus.CREATED
+
+
+def test_a_removed_container_is_gone_whether_it_ran_or_not(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.serving))
+    world.runtime.remove(container_id)
+    assert world.runtime.list_containers() == ()
+    world.runtime.remove(container_id)
+    world.runtime.stop(container_id, grace=1)
+    assert refusal(lambda: world.runtime.start(container_id)) is Reason.START_FAILED
+
+
+def test_a_program_that_ends_leaves_its_exit_code(world: RuntimeWorld) -> None:
+    bring_up(world, workload(world.ending))
+    ended = wait_for(world, ContainerStatus.EXITED)
+    assert (ended.exit_code, ended.oom_killed) == (EXIT_CODE, False)
+
+
+def test_two_ends_of_one_container_can_be_told_apart_however_close(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.ending))
+    seen = []
+    for _ in range(4):
+        seen.append(wait_for(world, ContainerStatus.EXITED).started_at)
+        world.runtime.start(container_id)
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_container_of_an_image_that_is_gone_cannot_be_created(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    assert refusal(lambda: world.runtime.create(wanted, wanted.containers[0])) is Reason.IMAGE_NOT_FOUND
+
+
+def test_a_port_that_is_taken_is_a_conflict_that_ends_with_its_cause(world: RuntimeWorld) -> None:
+    first = bring_up(world, workload(world.serving, port=18080))
+    second = workload(world.serving, uid="another", port=18080)
+    container_id = world.runtime.create(second, second.containers[0])
+    assert refusal(lambda: world.runtime.start(container_id)) is Reason.PORT_CONFLICT
+    world.runtime.remove(first)
+    world.runtime.start(container_id)
+    wait_for(world, ContainerStatus.RUNNING)
+
+
+# -- ours and others'
+
+
+def test_a_container_with_our_name_that_we_did_not_make_is_never_taken(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    (container,) = wanted.containers
+    world.runtime.pull(world.serving, ignore)
+    world.add_foreign_container(f"polyfleet-hello-01234567-{wanted.spec_hash(container)}")
+    assert refusal(lambda: world.runtime.create(wanted, container)) is Reason.NAME_CONFLICT
+    assert world.runtime.list_containers() == ()
+    assert world.foreign_containers() == 1
+
+
+def test_a_container_of_ours_that_was_left_half_made_is_made_again(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    world.runtime.pull(world.serving, ignore)
+    first = world.runtime.create(wanted, wanted.containers[0])
+    second = world.runtime.create(wanted, wanted.containers[0])
+    assert only(world).container_id == second != first
+
+
+def test_another_device_on_the_same_machine_sees_none_of_ours(world: RuntimeWorld) -> None:
+    bring_up(world, workload(world.serving))
+    other = world.runtime_of("dev-2")
+    assert other.list_containers() == ()
+    assert other.has_image(world.serving)
+
+
+# -- watching
+
+
+class Watch:
+    """A watch that runs in a thread, as in the agent."""
+
+    def __init__(self, world: RuntimeWorld) -> None:
+        self.hints: queue.SimpleQueue[RuntimeFailure | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(world,))
+        self._thread.start()
+
+    def _run(self, world: RuntimeWorld) -> None:
+        try:
+            for _ in world.runtime.watch(self._stop.is_set):
+                self.hints.put(None)
+        except RuntimeFailure as failure:
+            self.hints.put(failure)
+
+    def await_hint(self) -> None:
+        assert self.hints.get(timeout=20) is None
+
+    def await_failure(self) -> Reason:
+        while (item := self.hints.get(timeout=20)) is None:
+            pass
+        return item.reason
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive()
+
+
+def test_a_watch_tells_when_it_stands_and_when_something_happened(world: RuntimeWorld) -> None:
+    watch = Watch(world)
+    try:
+        watch.await_hint()
+        bring_up(world, workload(world.ending))
+        watch.await_hint()
+        wait_for(world, ContainerStatus.EXITED)
+    finally:
+        watch.end()
+
+
+def test_a_watch_breaks_when_podman_goes_away(world: RuntimeWorld) -> None:
+    watch = Watch(world)
+    try:
+        watch.await_hint()
+        world.stop_podman()
+        try:
+            assert watch.await_failure() is Reason.PODMAN_UNAVAILABLE
+        finally:
+            world.start_podman()
+    finally:
+        watch.end()
+
+
+# -- the runtime itself
+
+
+def test_without_podman_every_call_says_so_and_works_again_afterwards(world: RuntimeWorld) -> None:
+    wanted = workload(world.serving)
+    container_id = bring_up(world, wanted)
+    runtime = world.runtime
+    world.stop_podman()
+    try:
+        reasons = [
+            refusal(act)
+            for act in (
+                runtime.list_containers,
+                runtime.version,
+                lambda: runtime.has_image(world.serving),
+                lambda: runtime.pull(world.serving, ignore),
+                lambda: runtime.create(wanted, wanted.containers[0]),
+                lambda: runtime.start(container_id),
+                lambda: runtime.stop(container_id, grace=1),
+                lambda: runtime.remove(container_id),
+                lambda: next(runtime.watch(lambda: False)),
+            )
+        ]
+    finally:
+        world.start_podman()
+    assert set(reasons) == {Reason.PODMAN_UNAVAILABLE}
+    assert wait_for(world, ContainerStatus.RUNNING).container_id == container_id
+    assert runtime.version()
+
+
+def test_several_threads_use_it_at_once(world: RuntimeWorld) -> None:
+    world.runtime.pull(world.serving, ignore)
+    created: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def create(uid: str) -> None:
+        wanted = workload(world.serving, uid=uid)
+        created.put(world.runtime.create(wanted, wanted.containers[0]))
+        world.runtime.list_containers()
+
+    threads = [threading.Thread(target=create, args=(f"uid-{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    ids = {created.get(timeout=60) for _ in threads}
+    for thread in threads:
+        thread.join(timeout=60)
+    assert {container.container_id for container in world.runtime.list_containers()} == ids
+    assert {container.uid for container in world.runtime.list_containers()} == {
+        f"uid-{number}" for number in range(6)
+    }
