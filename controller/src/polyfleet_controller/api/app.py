@@ -8,14 +8,17 @@ from typing import Final
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 import polyfleet_controller
 from polyfleet_controller.api.contract import DOCUMENT_PATH, Contract
 from polyfleet_controller.api.devices import make_device_router
-from polyfleet_controller.api.handlers import HANDLERS
+from polyfleet_controller.api.handlers import HANDLERS, make_routing_handler
+from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.queries import NoQuery
 from polyfleet_controller.api.requests import query_reader
 from polyfleet_controller.api.routes import Clock, Services, Surroundings
+from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.api.status import make_status_router
 from polyfleet_controller.api.workloads import make_workload_router
 from polyfleet_shared.codec import dump_json
@@ -40,7 +43,9 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
     around = Surroundings(services=services, contract=contract, clock=clock)
     for make_router in (make_status_router, make_device_router, make_workload_router):
         app.include_router(make_router(around))
-    _serve_document(app, contract)
+    document = contract.document(version=polyfleet_controller.__version__, routes=app.routes)
+    _serve_document(app, document)
+    app.add_exception_handler(HTTPException, make_routing_handler(Methods(document["paths"])))
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     return app
@@ -56,9 +61,9 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _serve_document(app: FastAPI, contract: Contract) -> None:
-    document = dump_json(contract.document(version=polyfleet_controller.__version__, routes=app.routes))
+def _serve_document(app: FastAPI, document: Schema) -> None:
+    content = dump_json(document)
 
     @app.get(DOCUMENT_PATH, include_in_schema=False, dependencies=[Depends(query_reader(NoQuery))])
     async def show_document() -> Response:
-        return Response(document, media_type="application/json")
+        return Response(content, media_type="application/json")

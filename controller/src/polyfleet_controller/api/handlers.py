@@ -1,14 +1,15 @@
-"""Every error that can leave a route, as the problem that is answered."""
+"""Every error that can come of a request, as the problem that is answered."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from polyfleet_controller.api.contract import DOCUMENT_PATH
+from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
 from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
 from polyfleet_controller.store.errors import StoreError
@@ -16,6 +17,8 @@ from polyfleet_shared.codec import Problem
 from polyfleet_shared.names import InvalidNameError
 
 E = TypeVar("E", bound=Exception)
+
+Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 
 async def _handle_api_error(_request: Request, error: Exception) -> Response:
@@ -46,14 +49,19 @@ async def _handle_path_error(_request: Request, error: Exception) -> Response:
     return answer_problem(ApiError(ProblemCode.INVALID_PARAMETER, detail, problems))
 
 
-async def _handle_routing_error(request: Request, error: Exception) -> Response:
-    refused = _as(HTTPException, error)
-    shown = f"{request.method} {request.url.path}"[:200]
-    if refused.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        problem = ApiError(ProblemCode.METHOD_NOT_ALLOWED, f"{shown}: see Allow for what this path takes")
-    else:
-        problem = ApiError(ProblemCode.ROUTE_NOT_FOUND, f"{shown}: {DOCUMENT_PATH} lists what there is")
-    return answer_problem(problem, refused.headers)
+def make_routing_handler(methods: Methods) -> Handler:
+    """The handler of paths that do not exist, and of methods that a path does not take."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        shown = f"{request.method} {request.url.path}"[:200]
+        if _as(HTTPException, error).status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"{shown}: {DOCUMENT_PATH} lists what there is"
+            return answer_problem(ApiError(ProblemCode.ROUTE_NOT_FOUND, detail))
+        allowed = ", ".join(methods.of(request.url.path)) or "GET"
+        problem = ApiError(ProblemCode.METHOD_NOT_ALLOWED, f"{shown}: this path takes {allowed}")
+        return answer_problem(problem, {"allow": allowed})
+
+    return handle
 
 
 async def _handle_failure(_request: Request, _error: Exception) -> Response:
@@ -71,12 +79,11 @@ _NOT_FOUND_CODES: Final = {
     "device": ProblemCode.DEVICE_NOT_FOUND,
     "workload": ProblemCode.WORKLOAD_NOT_FOUND,
 }
-HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     ApiError: _handle_api_error,
     NotFoundError: _handle_not_found,
     InvalidPageError: _handle_page_error,
     StoreError: _handle_store_error,
     RequestValidationError: _handle_path_error,
-    HTTPException: _handle_routing_error,
     Exception: _handle_failure,
 }
