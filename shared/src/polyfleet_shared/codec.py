@@ -364,12 +364,15 @@ def _object_decoder(kind: type, unknown: UnknownFields) -> _Decode:
     plan = {
         json_name(field.name): (field.name, _decoder(hints[field.name], unknown)) for field in fields(kind)
     }
-    required = tuple(json_name(field.name) for field in fields(kind) if _is_required(field))
+    undefaulted = [field.name for field in fields(kind) if not _has_default(field)]
+    # Encoding leaves `None` out, so what may be None is None where it is left out.
+    absent: dict[str, object] = {name: None for name in undefaulted if _may_be_none(hints[name])}
+    required = tuple(json_name(name) for name in undefaulted if name not in absent)
 
     def decode_object(document: object) -> object:
         if type(document) is not dict:
             raise _expected("an object", document)
-        values: dict[str, object] = {}
+        values = dict(absent)
         refused: list[Problem] = []
         problems = [Problem(path=key, message="missing") for key in required if key not in document]
         for key, item in document.items():
@@ -401,8 +404,12 @@ def _construct(kind: type, values: dict[str, object], refused: tuple[Problem, ..
     return value
 
 
-def _is_required(field: "Field[typing.Any]") -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
+def _has_default(field: "Field[typing.Any]") -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _may_be_none(hint: object) -> bool:
+    return types.NoneType in typing.get_args(hint)
 
 
 # -- encoding

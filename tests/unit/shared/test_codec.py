@@ -299,3 +299,14 @@ def test_a_type_outside_the_contract_is_a_mistake_of_ours() -> None:
         decode(Unsupported, {"raw": "x"})
     with pytest.raises(TypeError, match="bytes"):
         encode(Unsupported(raw=b"x"))
+
+
+def test_what_may_be_none_is_none_where_encoding_left_it_out() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Reading:
+        taken: int
+        unit: str | None
+
+    reading = Reading(taken=3, unit=None)
+    assert encode(reading) == {"taken": 3}
+    assert decode(Reading, encode(reading)) == reading
