@@ -11,7 +11,7 @@ from polyfleet_agent.testing import FakeBroker, FakeTransport
 from polyfleet_controller.lab.broker import Broker
 from polyfleet_shared.topics import DELIVERY, Channel, format_topic
 
-_END = b"the end"
+_END = "test/end"
 
 
 class Impatient(Random):
@@ -106,11 +106,10 @@ class MosquittoWorld:
         latecomer = Peer("latecomer", self._broker.port)
         try:
             latecomer.subscribe(format_topic(device, channel))
-            # Comes after all that was retained.
-            latecomer.publish(format_topic(device, channel), _END)
+            latecomer.subscribe(_END)
+            latecomer.publish(_END, b"")  # comes after all that was retained
             message = latecomer.received.get(timeout=SECONDS)
-            self._controller.hear()
-            return message.payload if message.retain else None
+            return None if message.topic == _END else bytes(message.payload)
         finally:
             latecomer.close()
 

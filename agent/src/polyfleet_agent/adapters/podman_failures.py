@@ -62,7 +62,7 @@ _PATTERNS: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
             r"invalid username/password",
             r"unable to retrieve auth token",
             r"(status|code from registry):? 40[13]\b",
-            r"\bdenied: ",
+            r"(?<!permission )denied: ",
         ),
     ),
     (
