@@ -21,6 +21,7 @@ from polyfleet_controller.transport.mosquitto import (
     ACCESS_FILE,
     CONFIGURATION_FILE,
     CONTROLLER_USER,
+    MEMORY_FILE,
     PASSWORD_FILE,
     SALT_BYTES,
     render_access_list,
@@ -36,11 +37,22 @@ _SHORTEST_RETRY_SECONDS: Final = 0.2
 _LONGEST_RETRY_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
 _PROBE_SECONDS: Final = 0.02
-_READY_SECONDS: Final = 10.0
 # Debian's mosquitto is in a directory that is not on every user's path.
 _PATH: Final = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 _KEPT_LINES: Final = 5
+# SIGTERM, because the broker then saves what it has. It must not change its user itself: that would clear the
+# signal. The shell, because no signal comes from an owner that was dead before it was asked for.
+_TIED_TO_OWNER: Final = (
+    "setpriv",
+    "--pdeathsig",
+    "TERM",
+    "--",
+    "sh",
+    "-c",
+    '[ "$PPID" = "$0" ] && exec "$@"',
+)
 _LASTING_SECONDS: Final = 30.0
+_UNREADABLE_MEMORY: Final = "Couldn't open database"  # Mosquitto's words
 _ACCOUNTS: Final = ("mosquitto", "nobody")
 
 
@@ -56,10 +68,19 @@ class Account:
 class Broker:
     """A broker on loopback with its files in `directory`; each has a new password for the controller."""
 
-    def __init__(self, directory: Path, *, host: str, port: int, rng: Random | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        host: str,
+        port: int,
+        ready_seconds: float = 10.0,
+        rng: Random | None = None,
+    ) -> None:
         self._directory = directory
         self._password = secrets.token_urlsafe(32)
         self.address = BrokerAddress(host=host, port=port, username=CONTROLLER_USER, password=self._password)
+        self._ready_seconds = ready_seconds
         self._rng = rng or Random()  # noqa: S311 - spreads restarts, guards nothing
         self._account = _find_account()
         self._process: subprocess.Popen[str] | None = None
@@ -132,8 +153,7 @@ class Broker:
     def _run(self) -> None:
         try:
             self._await_free_port()
-            process = self._spawn()
-            self._await_listening(process)
+            process = self._start_listening()
         except BrokerError as error:
             self._failure = error
             return
@@ -145,16 +165,42 @@ class Broker:
             self._follow(process)
             if self._stopping.is_set():
                 return
+            self._set_memory_aside()
             attempt = 0 if time.monotonic() - started >= _LASTING_SECONDS else attempt + 1
             _log.error("the broker ended with exit code %s; it is started again", process.returncode)
             longest = min(_LONGEST_RETRY_SECONDS, _SHORTEST_RETRY_SECONDS * 2.0**attempt)
             if self._stopping.wait(self._rng.uniform(0, longest)):
                 return
             process = self._spawn()
+            if self._stopping.is_set():  # it was too late for `stop` to see this one
+                process.terminate()
+
+    def _start_listening(self) -> subprocess.Popen[str]:
+        process = self._spawn()
+        if not self._await_listening(process) and self._set_memory_aside():
+            process = self._spawn()
+            self._await_listening(process)
+        if process.returncode is not None:
+            raise BrokerError(f"mosquitto does not start: {' / '.join(self._last_lines)}")
+        return process
+
+    def _set_memory_aside(self) -> bool:
+        """Whether the broker ended because it cannot read its own file, which is then put out of its way.
+
+        What was in it comes again: devices and controller send all that a broker forgot.
+        """
+        if not any(_UNREADABLE_MEMORY in line for line in self._last_lines):
+            return False
+        memory = self._directory / MEMORY_FILE
+        aside = memory.with_suffix(".unreadable")
+        with contextlib.suppress(FileNotFoundError):
+            memory.replace(aside)
+        _log.warning("the broker cannot read %s: it is set aside as %s", memory, aside.name)
+        return True
 
     def _await_free_port(self) -> None:
         """The broker of a controller that was killed a moment ago may still be about to end."""
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + self._ready_seconds
         while self._is_listening():
             if time.monotonic() >= deadline or self._stopping.wait(_PROBE_SECONDS):
                 address = self.address
@@ -172,9 +218,7 @@ class Broker:
             )
         account = self._account
         self._process = process = subprocess.Popen(
-            # SIGTERM, because the broker then saves what it has. Mosquitto must not change its user itself:
-            # that would clear the signal.
-            ["setpriv", "--pdeathsig", "TERM", "--", program, "-c", CONFIGURATION_FILE],
+            [*_TIED_TO_OWNER, str(os.getpid()), program, "-c", CONFIGURATION_FILE],
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -188,19 +232,22 @@ class Broker:
         )
         return process
 
-    def _await_listening(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + _READY_SECONDS
+    def _await_listening(self, process: subprocess.Popen[str]) -> bool:
+        """Wait until it listens; False if it has ended instead."""
+        deadline = time.monotonic() + self._ready_seconds
         while not self._is_listening():
             if process.poll() is not None:
                 self._follow(process)
-                raise BrokerError(f"mosquitto does not start: {' / '.join(self._last_lines)}")
+                return False
             if time.monotonic() >= deadline or self._stopping.wait(_PROBE_SECONDS):
                 process.kill()
                 self._follow(process)
-                raise BrokerError(f"mosquitto did not listen within {_READY_SECONDS:g} s")
+                raise BrokerError(f"mosquitto did not listen within {self._ready_seconds:g} s")
+        return True
 
     def _follow(self, process: subprocess.Popen[str]) -> None:
         """Copy the broker's log until it ends."""
+        self._last_lines.clear()
         with process:
             for line in process.stderr or ():
                 text = line.rstrip()

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, SocketLike
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -348,7 +348,7 @@ def _limit(properties: Properties | None, name: str, ours: int) -> int:
 
 
 @contextlib.contextmanager
-def _corked(connection: SocketLike) -> Iterator[None]:
+def _corked(connection: object) -> Iterator[None]:
     """Let the kernel join small packets: paho writes each by itself, and Nagle's algorithm is off."""
     if not isinstance(connection, socket.socket):
         yield

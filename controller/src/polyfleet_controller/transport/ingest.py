@@ -156,7 +156,7 @@ class IngestWorker:
         arrivals = [
             Arrival(
                 topic=item.message.topic,
-                payload=item.message.payload,
+                payload=bytes(item.message.payload),
                 retained=item.message.retain,
                 received_at=item.at,
             )

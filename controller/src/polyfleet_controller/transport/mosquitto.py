@@ -15,6 +15,7 @@ from polyfleet_shared.topics import BROKER_PACKET_LIMIT, WIRE_VERSION
 CONFIGURATION_FILE: Final = "mosquitto.conf"
 ACCESS_FILE: Final = "access"
 PASSWORD_FILE: Final = "passwords"  # noqa: S105 - the file's name
+MEMORY_FILE: Final = "mosquitto.db"  # its default name
 CONTROLLER_USER: Final = "polyfleet-controller"
 
 SALT_BYTES: Final = 12
@@ -55,7 +56,7 @@ def _options(*, host: str, port: int, directory: str) -> tuple[Option, ...]:
             reason="A device writes and reads only below its own name, which is its client id.",
         ),
         Option(line="persistence true", reason="A broker that is stopped in good order forgets nothing."),
-        Option(line=f"persistence_location {directory}/", reason="Where mosquitto.db lies."),
+        Option(line=f"persistence_location {directory}/", reason=f"Where {MEMORY_FILE} lies."),
         Option(
             line="autosave_interval 60",
             reason="Seconds between two copies on disk. Whatever a killed broker forgets, devices and\n"
