@@ -1,7 +1,7 @@
 """The OpenAPI document: FastAPI gives the paths, our dataclasses the schemas."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from http import HTTPStatus
 from typing import Any, Final
@@ -50,6 +50,15 @@ REFINEMENTS: Final[Refinements] = {
     ImageReference: {"": {"pattern": "^[^/]+/.+$", "examples": ["registry.example.com/team/hello:1.0"]}},
     Quantity: {"": {"type": ["string", "number"], "minimum": 0, "examples": ["64Mi", "500m", 0.5]}},
     Platform: {"": {"pattern": f"^{_PLATFORM_PART}(/{_PLATFORM_PART}){{1,2}}$"}},
+}
+
+_PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
+    "limit": ("At most so many items.", {"minimum": 1, "maximum": MAX_LIMIT}),
+    "cursor": ("The `nextCursor` of the page before; without it, the first page.", {}),
+    "label": (
+        "Only those with this label, `key=value`; given several times, with all of them.",
+        {"items": {"type": "string", "pattern": "^[^=\\x00]+=[^\\x00]*$"}},
+    ),
 }
 
 
@@ -120,6 +129,11 @@ class Contract:
         inner = [kind for kind in typing.get_args(hint) if kind is not type(None)]
         is_list = typing.get_origin(hint) is tuple
         schema = self._requests.refer(inner[0] if inner and not is_list else hint)
-        if name == "limit":
-            schema |= {"minimum": 1, "maximum": MAX_LIMIT}
-        return {"name": name, "in": "query", "required": False, "schema": schema}
+        description, refinement = _PARAMETERS.get(name, (f"Only those whose {name} is this.", {}))
+        return {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": description,
+            "schema": {**schema, **refinement},
+        }

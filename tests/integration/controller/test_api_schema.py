@@ -1,0 +1,119 @@
+"""The API is what its own OpenAPI document says, for whatever anybody sends."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from fixtures.api import Api, Backend, manifest, serving_backend
+from polyfleet_controller.lab.push import PushedImage
+from polyfleet_controller.lab.registry import Registry
+from polyfleet_controller.registry.client import RegistryClient
+from polyfleet_shared.messages import EventKind
+
+DOCUMENT = "/v1/openapi.json"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, registry: Registry, image: PushedImage) -> Iterator[Api]:
+    """A controller with a device and a workload, for all requests of this module."""
+    file = tmp_path_factory.mktemp("schema") / "polyfleet.db"
+    backend = Backend(file, RegistryClient(insecure=frozenset({registry.address})))
+    with serving_backend(backend) as api:
+        device = api.add_device()
+        api.ask("PUT", "/v1/workloads/default/hello", manifest(image.reference))
+        device.obey()
+        device.tell(EventKind.STARTED)
+        yield api
+    backend.database.close()
+
+
+@pytest.fixture(scope="module")
+def described(fleet: Api) -> OpenApiSchema:
+    return schemathesis.openapi.from_url(f"{fleet.url}{DOCUMENT}")
+
+
+DEVICE = "/v1/devices/{name}"
+WORKLOAD = "/v1/workloads/{namespace}/{name}"
+
+# What deletes comes last: all share one fleet.
+OPERATIONS = (
+    ("GET", "/v1/health"),
+    ("GET", "/v1/version"),
+    ("GET", "/v1/devices"),
+    ("GET", DEVICE),
+    ("POST", f"{DEVICE}/admit"),
+    ("POST", f"{DEVICE}/resolve"),
+    ("GET", f"{DEVICE}/events"),
+    ("GET", "/v1/workloads"),
+    ("GET", WORKLOAD),
+    ("GET", f"{WORKLOAD}/releases"),
+    ("PUT", WORKLOAD),
+    ("DELETE", DEVICE),
+    ("DELETE", WORKLOAD),
+)
+EXISTING: dict[str, dict[str, Any]] = {
+    DEVICE: {"name": "edge-1"},
+    WORKLOAD: {"namespace": "default", "name": "hello"},
+}
+
+# A few for every change; hypothesis' profile decides whether they are always the same.
+bounded = settings(max_examples=25, suppress_health_check=list(HealthCheck))
+
+
+def validate(case: schemathesis.Case[Any]) -> None:
+    """Send a request and check the answer by everything that the document says.
+
+    A schema cannot say which cursors we made, nor which of the manifests of its shape make sense.
+    """
+    is_beyond = case.method == "PUT" or "cursor" in case.query
+    case.call_and_validate(excluded_checks=[positive_data_acceptance] if is_beyond else None)
+
+
+def test_the_document_lists_every_operation(fleet: Api) -> None:
+    paths = fleet.ask("GET", DOCUMENT).json()["paths"]
+    found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert sorted(found) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_are_as_described(described: OpenApiSchema, method: str, path: str) -> None:
+    bounded(given(described[path][method].as_strategy())(validate))()
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if "{" in each[1]])
+def test_answers_about_what_exists_are_as_described(described: OpenApiSchema, method: str, path: str) -> None:
+    names = next(names for start, names in EXISTING.items() if path.startswith(start))
+    bounded(given(described[path][method].as_strategy(path_parameters=names))(validate))()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [each for each in OPERATIONS if each[1] not in ("/v1/health", "/v1/version")]
+)
+def test_what_is_not_as_described_is_refused(described: OpenApiSchema, method: str, path: str) -> None:
+    operation = described[path][method]
+    bounded(given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))(validate))()
+
+
+def test_every_schema_is_used_and_every_reference_leads_to_one(fleet: Api) -> None:
+    document = fleet.ask("GET", DOCUMENT).json()
+    used = {text.removeprefix("#/components/schemas/") for text in references(document)}
+    assert used == set(document["components"]["schemas"])
+
+
+def references(document: object) -> Iterator[str]:
+    """Yield every `$ref` in a document."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from references(value)
