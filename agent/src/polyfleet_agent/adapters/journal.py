@@ -67,7 +67,8 @@ def read_entries(content: bytes) -> Iterator[Entry | Damaged]:
     for line in lines:
         yield _read_line(line) or Damaged(torn=False)
     if rest:
-        yield Damaged(torn=True)
+        # All that is missing may be the line's end.
+        yield _read_line(rest) or Damaged(torn=True)
 
 
 def _wrap(entry: Entry) -> _Line:

@@ -43,7 +43,8 @@ class FileSpool:
             os.ftruncate(self._descriptor, self._size)
         except OSError as error:
             raise state_failure(path, error) from error
-        if not self._load(content):
+        whole = self._load(content)
+        if not whole or len(content) != self._size:
             self._begin_anew()
 
     def append(self, happening: Happening, at: datetime) -> Event:
