@@ -1,0 +1,235 @@
+"""What only a real Podman does: the network, the limits, pulls that are slow, stuck or cut off."""
+
+import json
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fixtures.lab import DeviceYard, ImageShelf
+from fixtures.pinning import pin
+from polyfleet_agent.adapters.podman_pull import PullLimits
+from polyfleet_agent.adapters.podman_runtime import PodmanRuntime
+from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_controller.lab.binfmt import native_platform
+from polyfleet_controller.lab.device import Device
+from polyfleet_controller.lab.errors import LabError
+from polyfleet_controller.lab.image import ImageRecipe
+from polyfleet_controller.lab.processes import run
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import (
+    ContainerPort,
+    ContainerSpec,
+    DesiredWorkload,
+    EnvironmentVariable,
+    ResourceLimits,
+)
+from waiting import wait_until
+
+
+def recipe(**rest: Any) -> ImageRecipe:  # noqa: ANN401 - any of the recipe's fields
+    return ImageRecipe(platforms=(native_platform(),), **rest)
+
+
+@pytest.fixture(scope="session")
+def hello(images: ImageShelf) -> PinnedImage:
+    return pin(recipe(), images.push(recipe(), name="native-hello"))
+
+
+def runtime_on(device: Device, limits: PullLimits | None = None) -> PodmanRuntime:
+    return PodmanRuntime(f"unix://{device.podman.store.socket}", "dev-1", limits=limits)
+
+
+def ignore(_: PullProgress) -> None:
+    """For pulls whose progress does not matter."""
+
+
+def workload(container: ContainerSpec, *, host_network: bool = False) -> DesiredWorkload:
+    return DesiredWorkload(
+        uid="uid-1",
+        namespace="default",
+        name="hello",
+        release="release-1",
+        revision=1,
+        host_network=host_network,
+        containers=(container,),
+    )
+
+
+def bring_up(device: Device, container: ContainerSpec, *, host_network: bool = False) -> str:
+    runtime = runtime_on(device)
+    runtime.pull(container.image, ignore)
+    container_id = runtime.create(workload(container, host_network=host_network), container)
+    runtime.start(container_id)
+    return container_id
+
+
+def answers(device: Device, port: int) -> bool:
+    try:
+        return bool(json.loads(device.get(port))["platform"] == native_platform())
+    except LabError:
+        return False
+
+
+def inspect(device: Device, container_id: str) -> dict[str, Any]:
+    (document,) = json.loads(device.podman.run("inspect", container_id))
+    assert isinstance(document, dict)
+    return document
+
+
+def failure_of(act: Callable[[], object]) -> RuntimeFailure:
+    with pytest.raises(RuntimeFailure) as caught:
+        act()
+    return caught.value
+
+
+# -- containers
+
+
+def test_a_published_port_answers_on_the_device(device: Device, hello: PinnedImage) -> None:
+    ports = (ContainerPort(container_port=9000, host_port=8081), ContainerPort(container_port=9001))
+    env = (EnvironmentVariable(name="PORT", value="9000"),)
+    bring_up(device, ContainerSpec(name="main", image=hello, env=env, ports=ports))
+    wait_until(lambda: answers(device, 8081))
+
+
+def test_on_the_hosts_network_the_program_answers_where_it_listens(
+    device: Device, hello: PinnedImage
+) -> None:
+    env = (EnvironmentVariable(name="PORT", value="8082"),)
+    bring_up(device, ContainerSpec(name="main", image=hello, env=env), host_network=True)
+    wait_until(lambda: answers(device, 8082))
+
+
+def test_command_args_and_limits_reach_the_container(device: Device, hello: PinnedImage) -> None:
+    container = ContainerSpec(
+        name="main",
+        image=hello,
+        command=("/server",),
+        args=("one", "two"),
+        working_dir="/",
+        limits=ResourceLimits(memory=64 << 20, cpu=250),
+    )
+    document = inspect(device, bring_up(device, container))
+    host = document["HostConfig"]
+    assert (document["Path"], document["Args"]) == ("/server", ["one", "two"])
+    assert (host["Memory"], host["CpuQuota"], host["CpuPeriod"]) == (64 << 20, 25_000, 100_000)
+    assert host["RestartPolicy"]["Name"] in ("", "no")
+    assert document["Config"]["WorkingDir"] == "/"
+
+
+def test_args_alone_keep_the_images_entrypoint(device: Device, hello: PinnedImage) -> None:
+    document = inspect(device, bring_up(device, ContainerSpec(name="main", image=hello, args=("one",))))
+    assert (document["Path"], document["Args"]) == ("/server", ["one"])
+
+
+def test_a_program_that_the_image_lacks_is_not_found(device: Device, hello: PinnedImage) -> None:
+    container = ContainerSpec(name="main", image=hello, command=("/missing",))
+    failure = failure_of(lambda: bring_up(device, container))
+    assert failure.reason is Reason.COMMAND_NOT_FOUND
+    assert "/missing" in failure.message
+
+
+# -- pulls
+
+
+@pytest.fixture
+def slow_device(device: Device) -> Iterator[Device]:
+    """A device whose link carries 2 MB a second."""
+    run(device.command("ip", "link", "set", "lo", "mtu", "1500"))  # larger packets than the bucket are lost
+    run(
+        device.command(
+            "tc",
+            "qdisc",
+            "add",
+            "dev",
+            "lo",
+            "root",
+            "tbf",
+            "rate",
+            "16mbit",
+            "burst",
+            "128kb",
+            "latency",
+            "1s",
+        )
+    )
+    yield device
+    run(device.command("tc", "qdisc", "del", "dev", "lo", "root"))
+
+
+def test_a_slow_pull_tells_of_bytes_on_the_way(slow_device: Device, images: ImageShelf) -> None:
+    large = recipe(version="large", padding=6_000_000)
+    image = pin(large, images.push(large, name="large"))
+    told: list[PullProgress] = []
+    assert runtime_on(slow_device).pull(image, told.append) == PullResult(size=image.size)
+    assert [progress.done for progress in told] == sorted({progress.done for progress in told})
+    assert any(0 < progress.done < image.size for progress in told)
+    assert told[-1] == PullProgress(done=image.size, total=image.size)
+
+
+def test_only_the_layers_that_were_missing_travel(
+    slow_device: Device, images: ImageShelf, hello: PinnedImage
+) -> None:
+    runtime = runtime_on(slow_device)
+    runtime.pull(hello, ignore)
+    newer = recipe(version="newer", padding=4_000_000)
+    image = pin(newer, images.push(newer, name="native-hello", tag="2"))
+    size = runtime.pull(image, ignore).size
+    assert 4_000_000 < size < image.size
+
+
+@pytest.fixture
+def silent_registry() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_pull_that_stops_moving_is_given_up(
+    devices: DeviceYard, silent_registry: int, hello: PinnedImage
+) -> None:
+    runtime = runtime_on(devices.create(ports=(silent_registry,)), PullLimits(registry=1))
+    stuck = replace(hello, repository=f"127.0.0.1:{silent_registry}/hello")
+    failure = failure_of(lambda: runtime.pull(stuck, ignore))
+    assert failure.reason is Reason.REGISTRY_UNREACHABLE
+    assert failure.message == f"the pull of {stuck.reference} stopped moving for 1 s and was given up"
+
+
+def test_a_pull_in_progress_delays_nothing_else_and_ends_with_podman(
+    devices: DeviceYard, silent_registry: int, hello: PinnedImage
+) -> None:
+    device = devices.create(ports=(silent_registry,))
+    runtime = runtime_on(device)
+    stuck = replace(hello, repository=f"127.0.0.1:{silent_registry}/hello")
+    failures: queue.SimpleQueue[RuntimeFailure] = queue.SimpleQueue()
+    pulling = threading.Thread(target=lambda: failures.put(failure_of(lambda: runtime.pull(stuck, ignore))))
+    pulling.start()
+    try:
+        wait_until(lambda: str(silent_registry) in run(device.command("ss", "-Htn", "state", "established")))
+        bring_up(device, ContainerSpec(name="main", image=hello))
+        assert [seen.container for seen in runtime.list_containers()] == ["main"]
+        assert pulling.is_alive()
+        device.podman.kill()
+        assert failures.get(timeout=60).reason is Reason.PODMAN_UNAVAILABLE
+    finally:
+        pulling.join(timeout=60)
+
+
+def test_a_full_store_says_so(device: Device, images: ImageShelf) -> None:
+    large = recipe(version="large", padding=6_000_000)
+    image = pin(large, images.push(large, name="large"))
+    scratch = str(device.podman.store.scratch)
+    run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", scratch])
+    try:
+        failure = failure_of(lambda: runtime_on(device).pull(image, ignore))
+    finally:
+        run(["umount", "--lazy", scratch])
+    assert failure.reason is Reason.DISK_FULL
+    assert "no space left on device" in failure.message
