@@ -10,7 +10,7 @@ from polyfleet_controller.lab.registry import Registry
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.topics import Channel, format_topic
 
-TIME = "2024-05-01T10:00:00Z"
+TIME = "1990-05-01T10:00:00Z"
 HELLO = "/v1/workloads/default/hello"
 
 

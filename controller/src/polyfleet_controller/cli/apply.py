@@ -54,7 +54,8 @@ def apply(
     with connect(ctx) as client:
         answers, failures = _apply_all(client, manifests)
         applied = [client.read(Applied, answer) for answer in answers]
-        _show(applied, answers, output)
+        if applied:
+            _show(applied, answers, output)
         for each in applied:
             if each.workload.condition is not None:
                 tell(f"{_name(each.workload)}: no release yet: {explain_condition(each.workload.condition)}")

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from polyfleet_controller.cli.event_table import draw_events
 from polyfleet_controller.cli.humanized import (
-    exact_time,
     humanize_age,
     humanize_bytes,
     humanize_duration,
@@ -82,15 +81,8 @@ def draw_device(detail: DeviceDetail, now: datetime) -> RenderableType:
 
 def _facts(detail: DeviceDetail, now: datetime) -> Iterator[tuple[str, str | Text]]:
     device = detail.device
-    yield (
-        "connection",
-        Text.assemble(
-            say_connectivity(device.connectivity),
-            ""
-            if device.since is None
-            else f" since {exact_time(device.since)}, {humanize_age(device.since, now)}",
-        ),
-    )
+    since = "" if device.since is None else f" since {say_since(device.since, now)}"
+    yield "connection", Text.assemble(say_connectivity(device.connectivity), since)
     yield "last message", say_since(device.last_seen, now)
     if device.platform is None or device.platform_source is None:
         yield "platform", "unknown until the device sends its inventory"

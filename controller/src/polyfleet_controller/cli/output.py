@@ -54,6 +54,7 @@ def show(
                 _write(name)
         case OutputFormat.TABLE:
             _print(page(), _width(_PIPED_PAGE if wraps else _UNBOUNDED))
+    sys.stdout.flush()  # what comes next may take its time
 
 
 def _width(where_unlimited: int) -> int:
