@@ -3,7 +3,7 @@
 What a test sends arrives when, in what order and how often the test says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,14 +78,21 @@ def manifest(name: str = "hello", *, tag: str = "1", **container: object) -> dic
 
 @dataclass
 class Shelf:
-    """A registry: what it answers for each tag. A tag that is not listed has every platform."""
+    """A registry: what it answers for each tag. A tag that is not listed has every platform.
+
+    `meanwhile` happens while it is asked the next time.
+    """
 
     answers: dict[str, ResolvedImage | RegistryFailure] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], object] | None = None
 
     def resolve(self, reference: ImageReference) -> ResolvedImage:
         tag = reference.tag or ""
         self.asked.append(tag)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         answer = self.answers.get(tag, index(tag))
         if isinstance(answer, RegistryFailure):
             raise answer

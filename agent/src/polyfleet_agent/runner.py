@@ -33,6 +33,7 @@ from polyfleet_agent.core.events import (
     ContainersNotListed,
     DesiredReceived,
     DesiredRefused,
+    InventoryChanged,
     PullFailed,
     RuntimeChanged,
     StepFailed,
@@ -274,6 +275,7 @@ class Runner:
                 self._podman_version = self._world.runtime.version()
             except RuntimeFailure:
                 return
+            self._inbox.put(InventoryChanged())
 
     # -- what the transport delivers, on its thread
 

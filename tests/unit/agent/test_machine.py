@@ -19,6 +19,7 @@ from polyfleet_agent.core.containers import ContainerStatus
 from polyfleet_agent.core.events import (
     DesiredReceived,
     DesiredRefused,
+    InventoryChanged,
     TransportConnected,
     Woken,
 )
@@ -70,6 +71,14 @@ def test_a_connect_publishes_everything_that_is_retained() -> None:
         PublishReported,
         PublishTelemetry,
     ]
+
+
+def test_an_inventory_that_changed_is_published_when_somebody_listens() -> None:
+    device = Device()
+    device.tell(Woken())
+    assert device.tell(InventoryChanged()) == ()
+    device.tell(TransportConnected(connection=1))
+    assert device.tell(InventoryChanged()) == (PublishInventory(),)
 
 
 def test_a_document_is_saved_before_anything_is_done_for_it() -> None:

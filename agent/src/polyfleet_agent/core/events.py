@@ -52,6 +52,11 @@ class TransportDisconnected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryChanged:
+    """More is known of what the device is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeChanged:
     """A hint: something happened to one of our containers. What it was, a listing tells."""
 
@@ -130,6 +135,7 @@ AgentEvent = (
     | DesiredNotSaved
     | TransportConnected
     | TransportDisconnected
+    | InventoryChanged
     | RuntimeChanged
     | ContainersListed
     | ContainersNotListed

@@ -24,6 +24,7 @@ from polyfleet_agent.core.events import (
     DesiredReceived,
     DesiredRefused,
     DesiredSaved,
+    InventoryChanged,
     PullAdvanced,
     PullFailed,
     PullSucceeded,
@@ -88,6 +89,9 @@ def _take(state: State, event: AgentEvent, now: float) -> Transition:  # noqa: C
             )
         case TransportDisconnected():
             return Transition(state=replace(state, connection=None))
+        case InventoryChanged():
+            known = () if state.connection is None else (PublishInventory(),)
+            return Transition(state=state, actions=known)
         case RuntimeChanged():
             return Transition(state=runtime.want_listing(state))
         case ContainersListed():

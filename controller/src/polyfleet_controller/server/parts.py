@@ -9,6 +9,7 @@ from polyfleet_controller.server.resolver import Resolver
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Ingest
+from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.outbox import Outbox
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.releases import Releases
@@ -25,7 +26,7 @@ class Parts:
         self._exchange = Exchange(broker, Ingest(database), Outbox(database))
         wake = self._exchange.wake
         releases = Releases(database, registry, wake)
-        self._resolver = Resolver(releases)
+        self._resolver = Resolver(releases, MovedTags(database, registry, wake))
         self.monitor = Monitor(database, self._exchange, self._resolver)
         self._services = Services(
             devices=Devices(database, wake),

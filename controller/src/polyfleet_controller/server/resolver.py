@@ -1,4 +1,4 @@
-"""Cuts the releases that could not be cut at once: a missing tag appears, a dead registry comes back."""
+"""Cuts the releases that could not be cut at once: a tag appears, or gains a platform; a registry is back."""
 
 import logging
 import threading
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from polyfleet_controller.services.health import ComponentHealth
+from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.store.errors import StoreError
 
@@ -20,9 +21,14 @@ class Resolver:
     """One thread; a registry that hangs delays nothing but other registries' answers."""
 
     def __init__(
-        self, releases: Releases, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        releases: Releases,
+        moved_tags: MovedTags,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._releases = releases
+        self._moved_tags = moved_tags
         self._now = now
         self._stopping = threading.Event()
         self._trouble = ""
@@ -47,6 +53,7 @@ class Resolver:
         """Try all that are due; give the seconds until the next look."""
         try:
             due = self._releases.resolve_pending(now=self._now())
+            self._moved_tags.look(now=self._now())
         except StoreError as error:
             if not self._trouble:
                 _log.warning("releases wait: %s", error)

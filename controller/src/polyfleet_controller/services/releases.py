@@ -126,7 +126,7 @@ def _conclude(
     if workload.generation != asked_for.generation:
         return False
     if isinstance(outcome, ResolvedImage):
-        _cut(connection, workload, outcome, now)
+        cut_release(connection, workload, outcome, now)
         return place_everywhere(connection, workload.uid, now=now)
     save_workload(
         connection,
@@ -140,7 +140,10 @@ def _conclude(
     return outcome != workload.failure and place_everywhere(connection, workload.uid, now=now)
 
 
-def _cut(connection: Connection, workload: StoredWorkload, image: ResolvedImage, now: datetime) -> None:
+def cut_release(
+    connection: Connection, workload: StoredWorkload, image: ResolvedImage, now: datetime
+) -> None:
+    """Make the image, with the newest manifest, the release in force; devices are placed by the caller."""
     revision = find_last_revision(connection, workload.uid) + 1
     release = Release(
         release=_name(workload, revision, image), revision=revision, manifest=workload.manifest, image=image

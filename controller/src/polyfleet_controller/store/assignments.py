@@ -89,6 +89,18 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
     )
 
 
+def list_uncovered_workloads(connection: Connection) -> tuple[str, ...]:
+    """The workloads whose image has nothing for some device that they are meant for."""
+    query = (
+        select(ASSIGNMENT.c.workload)
+        .where(ASSIGNMENT.c.standing == Standing.HELD.value)
+        .where(ASSIGNMENT.c.held_reason == Reason.NO_MATCHING_PLATFORM.value)
+        .distinct()
+        .order_by(ASSIGNMENT.c.workload)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
 def read_assignment(row: ResultRow[Any]) -> Assignment:
     """An assignment from its row, whose first columns are the table's."""
     (_, workload, platform, release, image_platform, child, config, reason, message, standing) = row[
