@@ -64,7 +64,7 @@ def test_every_mistake_of_every_file_is_told(tmp_path: Path) -> None:
             "nothing was applied:\n"
             f"{first}:21: document 2: {path}.imag: unknown field\n"
             f"{first}:20: document 2: {path}.image: missing\n"
-            f"{second}:2: the key 'a' is there already\n"
+            f"{second}:2: document 1: a: the key is there already\n"
             f"{third}:4: document 1: metadata.name: expected a text, got the boolean true\n"
             f"{third}:9: document 1: {path}.name: expected a text, got the number 7\n"
             f"{missing}:4: document 1: metadata.name: the workload is in {first}, document 1, too"
