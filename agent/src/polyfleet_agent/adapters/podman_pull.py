@@ -54,9 +54,9 @@ def pull(
                 case Opened():
                     pass
                 case Line():
-                    _take(item.text, ledger, on_progress)
+                    _take(item.text, image, ledger, on_progress)
                 case Refused():
-                    raise _failed(item.words)
+                    raise _failed(image, item.words)
                 case Ended():
                     if item.failure is not None:
                         raise item.failure
@@ -65,7 +65,9 @@ def pull(
                     assert_never(item)
 
 
-def _take(text: bytes, ledger: "PullLedger", on_progress: Callable[[PullProgress], None]) -> None:
+def _take(
+    text: bytes, image: PinnedImage, ledger: "PullLedger", on_progress: Callable[[PullProgress], None]
+) -> None:
     if not text.strip():
         return
     try:
@@ -75,15 +77,17 @@ def _take(text: bytes, ledger: "PullLedger", on_progress: Callable[[PullProgress
     if not isinstance(entry, dict):
         return
     if entry.get("error"):
-        raise _failed(str(entry["error"]))
+        raise _failed(image, str(entry["error"]))
     before = ledger.progress
     ledger.read(entry)
     if ledger.progress != before:
         on_progress(ledger.progress)
 
 
-def _failed(words: str) -> RuntimeFailure:
-    return RuntimeFailure(classify_failure(words, otherwise=_OTHERWISE), words[:_MAX_MESSAGE])
+def _failed(image: PinnedImage, words: str) -> RuntimeFailure:
+    # Podman 5 tells the innermost cause alone: "connection refused".
+    message = words if image.repository in words else f"{image.reference}: {words}"
+    return RuntimeFailure(classify_failure(words, otherwise=_OTHERWISE), message[:_MAX_MESSAGE])
 
 
 def _stuck(image: PinnedImage, limits: PullLimits, *, waiting: bool) -> RuntimeFailure:

@@ -30,7 +30,7 @@ from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 _STEP_SECONDS: Final = 180.0  # a slow card, a loaded board
 # A container that Podman will not stop is that container's trouble, and no sign that Podman is away.
 _STEP_REASONS: Final = Reasons(otherwise=Reason.START_FAILED, late=Reason.START_TIMEOUT)
-_LOOK_UP_SECONDS: Final = 0.2
+_LOOK_UP_SECONDS: Final = 0.5
 _DIGESTS_FRESH_SECONDS: Final = 60.0
 
 
