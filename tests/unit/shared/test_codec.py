@@ -219,6 +219,35 @@ def test_every_problem_is_found_in_one_go() -> None:
     }
 
 
+def test_a_contradiction_is_told_beside_an_unknown_field() -> None:
+    wheel = {"size": 0, "spokes": 3}
+    assert problems_of({"name": "hay", "spare": wheel}) == {
+        "spare.spokes": "unknown field",
+        "spare": "a wheel has a size, not 0",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axle:
+    left: str = ""
+    right: str = ""
+
+    def __post_init__(self) -> None:
+        if self.left != self.right:
+            raise DecodeError((Problem(path="right", message=f"expected {self.left}"),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waggon:
+    axles: tuple[Axle, ...]
+
+
+def test_a_class_can_name_the_place_of_its_own_contradictions() -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(Waggon, {"axles": [{}, {"left": "oak"}]})
+    assert str(caught.value) == "axles[1].right: expected oak"
+
+
 def test_unknown_fields_can_be_ignored_at_every_depth() -> None:
     document: JsonValue = {"name": "a", "wings": 2, "wheels": [{"size": 1, "spokes": 3}]}
     cart = decode(Cart, document, unknown=UnknownFields.IGNORE)
