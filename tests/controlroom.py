@@ -15,8 +15,8 @@ from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
 from polyfleet_controller.services.outbox import Outbox, OutboxMessage
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.releases import Releases
-from polyfleet_controller.services.views import DeviceDetail, WorkloadDetail
-from polyfleet_controller.services.workloads import Applied, Workloads
+from polyfleet_controller.services.views import Applied, DeviceDetail, WorkloadDetail
+from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
 from polyfleet_shared.desired import DesiredDocument, read_desired
 from polyfleet_shared.messages import (

@@ -8,11 +8,17 @@ from polyfleet_controller.services.views import (
     Admission,
     Connectivity,
     DeviceView,
-    PlatformSource,
     Standing,
     Sync,
 )
-from polyfleet_shared.messages import Condition, ContainerReport, DocumentVersion, Phase, WorkloadReport
+from polyfleet_shared.messages import (
+    Condition,
+    ContainerReport,
+    DocumentVersion,
+    Phase,
+    PlatformSource,
+    WorkloadReport,
+)
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel

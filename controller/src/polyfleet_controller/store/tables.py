@@ -7,7 +7,16 @@ the same wherever it begins.
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -237,6 +246,12 @@ class _Release(SQLModel, table=True):
     manifest: str
 
 
+# Few are: the index costs the others nothing.
+_WHERE_HELD: Final[dict[str, Any]] = {
+    f"{dialect}_where": text("held_reason IS NOT NULL") for dialect in ("sqlite", "postgresql")
+}
+
+
 class _Assignment(SQLModel, table=True):
     """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's."""
 
@@ -246,6 +261,7 @@ class _Assignment(SQLModel, table=True):
         _of_workload(),
         Index("ix_assignment_workload", "workload", "device"),
         Index("ix_assignment_standing", "workload", "platform", "standing"),
+        Index("ix_assignment_held", "held_reason", "workload", **_WHERE_HELD),
     )
 
     device: str = Field(primary_key=True)

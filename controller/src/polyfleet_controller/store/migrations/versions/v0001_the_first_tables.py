@@ -135,6 +135,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device", "workload", name=op.f("pk_assignment")),
     )
     with op.batch_alter_table("assignment", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_assignment_held",
+            ["held_reason", "workload"],
+            unique=False,
+            sqlite_where=sa.text("held_reason IS NOT NULL"),
+            postgresql_where=sa.text("held_reason IS NOT NULL"),
+        )
         batch_op.create_index("ix_assignment_standing", ["workload", "platform", "standing"], unique=False)
         batch_op.create_index("ix_assignment_workload", ["workload", "device"], unique=False)
 
@@ -260,6 +267,7 @@ def downgrade() -> None:
     with op.batch_alter_table("assignment", schema=None) as batch_op:
         batch_op.drop_index("ix_assignment_workload")
         batch_op.drop_index("ix_assignment_standing")
+        batch_op.drop_index("ix_assignment_held")
 
     op.drop_table("assignment")
     with op.batch_alter_table("workload", schema=None) as batch_op:
