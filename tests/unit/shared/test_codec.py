@@ -220,8 +220,7 @@ def test_every_problem_is_found_in_one_go() -> None:
 
 
 def test_a_contradiction_is_told_beside_an_unknown_field() -> None:
-    wheel = {"size": 0, "spokes": 3}
-    assert problems_of({"name": "hay", "spare": wheel}) == {
+    assert problems_of({"name": "hay", "spare": {"size": 0, "spokes": 3}}) == {
         "spare.spokes": "unknown field",
         "spare": "a wheel has a size, not 0",
     }

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
+from math import ceil
 from typing import Final, Self
 
 from polyfleet_shared.errors import PolyfleetError
@@ -57,11 +58,12 @@ class Quantity:
                 f"{text[:_SHOWN]!r} is no quantity: write a number and a suffix as Kubernetes has them, "
                 "for example 64Mi, 500m or 1.5"
             )
-        number, suffix = Decimal(match["number"]), match["suffix"] or ""
+        number, suffix, exponent = match["number"], match["suffix"] or "", match["exponent"]
         if suffix in _BINARY:
-            return cls(nanos=_round_up(number, 1024 ** _BINARY[suffix]), notation=Notation.BINARY)
-        power = int(match["exponent"]) if match["exponent"] is not None else _DECIMAL[suffix]
-        return cls(nanos=_scale(number, power))
+            factor = Fraction(1024) ** _BINARY[suffix]
+            return cls(nanos=_round_up(number, factor), notation=Notation.BINARY)
+        factor = Fraction(10) ** (_DECIMAL[suffix] if exponent is None else int(exponent))
+        return cls(nanos=_round_up(number, factor))
 
     @property
     def units(self) -> int:
@@ -91,14 +93,6 @@ class Quantity:
         return "0"
 
 
-def _round_up(number: Decimal, factor: int) -> int:
-    numerator, denominator = number.as_integer_ratio()
-    return -(-numerator * factor * _NANOS // denominator)
-
-
-def _scale(number: Decimal, power: int) -> int:
-    numerator, denominator = number.as_integer_ratio()
-    shift = power + 9
-    if shift >= 0:
-        return -(-numerator * 10**shift // denominator)
-    return -(-numerator // (denominator * 10**-shift))
+def _round_up(number: str, factor: Fraction) -> int:
+    """The number of billionths."""
+    return ceil(Fraction(number) * factor * _NANOS)
