@@ -35,7 +35,7 @@ STAMP = b'"stamp": {"incarnation": "x", "boot": 1, "seq": 1}'
     ("payload", "complaint"),
     [
         (b"{", "not JSON"),
-        (b'{"version": 7}', "version: 7 is not spoken here"),
+        (b'{"version": 7}', "version: the number 7 is not spoken here"),
         (b'{"version": 1, "stamp": {"incarnation": "x", "boot": "7", "seq": true}}', "stamp.boot: expected"),
         (b'{"version": 1, ' + STAMP + b', "workloads": [{"uid": 7}]}', "workloads[0].uid: expected a text"),
         (b'{"padding": "' + b"x" * (300 * 1024) + b'"}', "are more than the 262144 allowed"),

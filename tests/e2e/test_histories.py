@@ -27,6 +27,10 @@ def test_a_restored_older_database_begins_a_new_epoch_and_what_it_says_is_done(
     fleet.controller.stop()
     restore_database(fleet.controller)
     fleet.controller.start()
+    # At first the restored database tells what it was told then; the device knows better.
+    wait_until(
+        lambda: fleet.device("dev-1")["device"]["epoch"] == 2, describe=lambda: fleet.describe("dev-1")
+    )
     fleet.wait_until_running(old, "dev-1")
     after = fleet.device("dev-1")["device"]
     assert (before["epoch"], after["epoch"]) == (1, 2)

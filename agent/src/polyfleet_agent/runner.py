@@ -62,6 +62,7 @@ from polyfleet_shared.topics import Channel
 from polyfleet_shared.wire import decode_message, encode_message
 
 _LOG: Final = logging.getLogger(__name__)
+_REPLAYED_AT_ONCE: Final = 500  # events; the oldest are acknowledged first
 _PATIENCE: Final = 5.0  # seconds: the longest wait of the loop, so that the watchdog is fed in time
 
 
@@ -102,6 +103,7 @@ class Runner:
         self._problem = "not connected yet"
         self._connection = 1
         self._podman_version = ""
+        self._replayed = 0
 
     def stop(self) -> None:
         """End the loop soon. Safe from a signal handler and from any thread."""
@@ -194,13 +196,20 @@ class Runner:
             case PublishTelemetry():
                 usage = world.host.usage()
                 publish(Channel.TELEMETRY, self._composer.telemetry(usage, world.clock.now()))
-            case ReplayEvents():
-                for event in world.spool.pending():
-                    publish(Channel.EVENT, encode_message(event))
+            case ReplayEvents(overdue_only=overdue_only):
+                self._replay(overdue_only=overdue_only)
             case RecordEvent(happening=happening):
                 self._record(happening)
             case _:
                 assert_never(action)
+
+    def _replay(self, *, overdue_only: bool) -> None:
+        pending = self._world.spool.pending()
+        overdue = [event for event in pending if event.stamp.seq <= self._replayed][:_REPLAYED_AT_ONCE]
+        for event in overdue if overdue_only else pending:
+            self._world.transport.publish(Channel.EVENT, encode_message(event))
+        # What is published from now on has until the next replay to be acknowledged.
+        self._replayed = pending[-1].stamp.seq if pending else 0
 
     def _inventory(self) -> bytes:
         host = self._world.host

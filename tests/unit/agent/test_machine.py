@@ -359,6 +359,18 @@ def test_ready_seconds_count_on_the_monotonic_clock_and_are_reported_at_the_inte
     assert [last.workloads[0].ready_seconds > 0 for last in device.reports] == [True, True, True]
 
 
+def test_events_that_nobody_acknowledges_are_published_again_at_the_interval() -> None:
+    device = deployed(workload())
+    replays: list[ReplayEvents] = []
+    for _ in range(4):
+        while device.pending:
+            device.answer()
+        device.now = machine.next_wake(device.state)
+        actions = device.tell(Woken())
+        replays += [action for action in actions if isinstance(action, ReplayEvents)]
+    assert replays[0] == ReplayEvents(overdue_only=True)
+
+
 def test_a_container_that_cannot_be_removed_is_tried_ever_more_rarely() -> None:
     device = deployed(workload())
     receive(device, 2)

@@ -100,7 +100,12 @@ class PublishTelemetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayEvents:
-    """Publish again every event that is not acknowledged."""
+    """Publish again events that are not acknowledged: all, or only those that have long been waiting.
+
+    A broker that dies after it took an event, or has no subscriber at the moment, drops it.
+    """
+
+    overdue_only: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

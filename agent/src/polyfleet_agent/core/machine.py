@@ -85,7 +85,11 @@ def _take(state: State, event: AgentEvent, now: float) -> Transition:  # noqa: C
         case TransportConnected(connection=connection):
             return Transition(
                 state=replace(state, connection=connection, reported=None, telemetry_due=now),
-                actions=(PublishPresence(connection=connection), PublishInventory(), ReplayEvents()),
+                actions=(
+                    PublishPresence(connection=connection),
+                    PublishInventory(),
+                    ReplayEvents(overdue_only=False),
+                ),
             )
         case TransportDisconnected():
             return Transition(state=replace(state, connection=None))
@@ -164,6 +168,8 @@ def _tell(state: State, now: float) -> Transition:
         return Transition(state=state)
     actions: list[Action] = []
     current = report(state, now)
+    if now >= state.report_due and state.reported is not None:
+        actions.append(ReplayEvents(overdue_only=True))
     if is_news(state.reported, current) or now >= state.report_due:
         actions.append(current)
         state = replace(state, reported=current, report_due=now + state.settings.report_interval)

@@ -295,7 +295,8 @@ class Connection:
                     SubscribeOptions(
                         DELIVERY[channel].qos,
                         noLocal=True,  # a cleared topic is no news to who cleared it
-                        retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB,
+                        # Every time: a restored or an empty database knows less than the broker.
+                        retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE,
                     ),
                 )
                 for channel in UPWARD
