@@ -1,0 +1,191 @@
+"""What of a workload a device gets, and what its document holds."""
+
+from controlroom import REPOSITORY, digest, index, manifest
+from polyfleet_controller.domain.documents import Content, find_excess, make_content, put_decision, render
+from polyfleet_controller.domain.manifest import read_manifest
+from polyfleet_controller.domain.placement import (
+    Assigned,
+    Assignment,
+    Held,
+    Release,
+    Workload,
+    make_assignment,
+    place,
+)
+from polyfleet_controller.domain.sync import Pin, Standing
+from polyfleet_shared.desired import read_desired
+from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.messages import Condition
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import (
+    ContainerPort,
+    ContainerSpec,
+    DesiredWorkload,
+    EnvironmentVariable,
+    HeldWorkload,
+    ResourceLimits,
+    RestartPolicy,
+)
+
+MISSING = Condition(reason=Reason.IMAGE_NOT_FOUND, message="no such tag")
+
+
+def runs(*platforms: str) -> tuple[RunnablePlatform, ...]:
+    return tuple(
+        RunnablePlatform(platform=Platform.parse(platform), fit=Fit.NATIVE) for platform in platforms
+    )
+
+
+def workload(
+    uid: str = "w1", *, failure: Condition | None = None, env: list[dict[str, str]] | None = None
+) -> Workload:
+    release = Release(
+        release="hello-4", revision=4, manifest=read_manifest(manifest(env=env or [])), image=index("1")
+    )
+    return Workload(uid=uid, namespace="default", name="hello", release=release, failure=failure)
+
+
+def unreleased(failure: Condition | None) -> Workload:
+    return Workload(uid="w1", namespace="default", name="hello", release=None, failure=failure)
+
+
+def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned() -> None:
+    document = manifest(
+        command=["/bin/serve"],
+        args=["--port", "80"],
+        workingDir="/srv",
+        env=[{"name": "A", "value": "b"}],
+        ports=[{"containerPort": 80, "hostPort": 8080}],
+        resources={"limits": {"memory": "64Mi", "cpu": "500m"}},
+    )
+    document["spec"]["template"]["spec"] |= {
+        "restartPolicy": "OnFailure",
+        "terminationGracePeriodSeconds": 7,
+        "hostNetwork": True,
+    }
+    release = Release(release="hello-4", revision=4, manifest=read_manifest(document), image=index("1"))
+    image = PinnedImage(
+        repository=REPOSITORY,
+        index=digest("index 1"),
+        child=digest("1 linux/arm64"),
+        config=digest("config 1 linux/arm64"),
+        platform=Platform.parse("linux/arm64"),
+        size=1000,
+    )
+    placed = place(
+        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        runs("linux/mips", "linux/arm64", "linux/amd64"),
+    )
+    assert placed == Assigned(
+        image=image,
+        workload=DesiredWorkload(
+            uid="w1",
+            namespace="default",
+            name="hello",
+            release="hello-4",
+            revision=4,
+            restart_policy=RestartPolicy.ON_FAILURE,
+            termination_grace_seconds=7,
+            host_network=True,
+            containers=(
+                ContainerSpec(
+                    name="main",
+                    image=image,
+                    command=("/bin/serve",),
+                    args=("--port", "80"),
+                    working_dir="/srv",
+                    env=(EnvironmentVariable(name="A", value="b"),),
+                    ports=(ContainerPort(container_port=80, host_port=8080),),
+                    limits=ResourceLimits(memory=64 << 20, cpu=500),
+                ),
+            ),
+        ),
+    )
+    assignment = make_assignment(placed, Platform.parse("linux/mips"))
+    assert assignment == Assignment(
+        workload="w1",
+        platform=Platform.parse("linux/mips"),
+        release="hello-4",
+        image_platform=Platform.parse("linux/arm64"),
+        child=image.child,
+        config=image.config,
+        held=None,
+        standing=Standing.PENDING,
+    )
+    assert assignment.pin == Pin(release="hello-4", child=image.child, config=image.config)
+
+
+def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
+    placed = place(workload(), runs("linux/mips", "linux/s390x"))
+    message = (
+        f"{REPOSITORY}@{digest('index 1')} has linux/amd64, linux/arm64, linux/arm/v7, linux/riscv64; "
+        "this device runs linux/mips, linux/s390x"
+    )
+    assert placed == Held(
+        workload=HeldWorkload(
+            uid="w1",
+            namespace="default",
+            name="hello",
+            reason=Reason.NO_MATCHING_PLATFORM,
+            message=message,
+        )
+    )
+    assignment = make_assignment(placed, Platform.parse("linux/mips"))
+    assert (assignment.held, assignment.pin, assignment.standing) == (
+        Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message),
+        None,
+        Standing.HELD,
+    )
+
+
+def test_without_a_release_a_device_is_told_why_once_that_is_known() -> None:
+    assert place(unreleased(None), runs("linux/amd64")) is None
+    placed = place(unreleased(MISSING), runs("linux/amd64"))
+    assert isinstance(placed, Held)
+    assert (placed.workload.reason, placed.workload.message) == (MISSING.reason, MISSING.message)
+
+
+def test_a_release_in_force_is_not_given_up_for_a_failure() -> None:
+    assert place(workload(failure=MISSING), runs("linux/amd64")) == place(workload(), runs("linux/amd64"))
+
+
+def test_a_content_is_the_same_however_it_came_about() -> None:
+    decisions = {
+        uid: place(workload(uid) if uid < "w3" else unreleased_as(uid), runs("linux/amd64"))
+        for uid in ("w1", "w2", "w3", "w4")
+    }
+    known = [decision for decision in decisions.values() if decision is not None]
+    whole = make_content(known)
+    assert make_content(reversed(known)) == whole
+    built = Content()
+    for uid, decision in reversed(decisions.items()):
+        built = put_decision(built, uid, decision)
+    assert built == whole
+    assert put_decision(built, "w3", decisions["w3"]) == whole
+    without = put_decision(whole, "w3", None)
+    assert [item.uid for item in without.held] == ["w4"]
+    held = place(unreleased(MISSING), runs("linux/amd64"))
+    assert put_decision(put_decision(whole, "w1", held), "w1", decisions["w1"]) == whole
+
+
+def unreleased_as(uid: str) -> Workload:
+    return Workload(uid=uid, namespace="default", name="hello", release=None, failure=MISSING)
+
+
+def test_a_document_carries_the_digest_of_its_content() -> None:
+    decision = place(workload(), runs("linux/amd64"))
+    content = put_decision(Content(), "w1", decision)
+    document = read_desired(render(content, epoch=2, generation=9), features=frozenset())
+    assert document.version.order == (2, 9)
+    assert document.version.digest == content.digest
+    assert (document.workloads, document.held) == (content.workloads, content.held)
+
+
+def test_a_content_fits_or_not_whatever_its_version() -> None:
+    def sized(count: int) -> Content:
+        env = [{"name": f"V{n}", "value": "x" * 1000} for n in range(count)]
+        return put_decision(Content(), "w1", place(workload(env=env), runs("linux/amd64")))
+
+    assert find_excess(sized(200)) is None
+    assert (find_excess(sized(300)) or "").endswith("are more than the 262144 allowed")
