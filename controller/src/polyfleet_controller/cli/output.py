@@ -48,7 +48,8 @@ def show(
         case OutputFormat.JSON:
             _write(json.dumps(document, indent=2, ensure_ascii=False))
         case OutputFormat.YAML:
-            _write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_UNBOUNDED).rstrip())
+            # Letters beyond ASCII are escaped: PyYAML loses some line separators otherwise.
+            _write(yaml.safe_dump(document, sort_keys=False, width=_UNBOUNDED).removesuffix("\n"))
         case OutputFormat.NAME:
             for name in names:
                 _write(name)

@@ -144,7 +144,7 @@ class _Conversion:
     def _convert_scalar(self, node: ScalarNode, path: str) -> JsonValue:
         try:
             value: JsonValue = self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError):  # what PyYAML makes of a tag that does not fit
             raise self._error(node, path, f"{node.value!r:.80} is no {node.tag.removeprefix(_TAG)}") from None
         if isinstance(value, float) and (value - value != 0):
             raise self._error(node, path, f"{node.value} is no number of JSON")
