@@ -366,7 +366,7 @@ def test_a_registry_that_comes_to_no_end_is_unreachable(answer: Answer) -> None:
         (403, Reason.REGISTRY_DENIED, "the registry refuses to give the tag 1 (HTTP 403)"),
         (404, Reason.IMAGE_NOT_FOUND, "has no tag 1 in the repository hello"),
         (405, Reason.REGISTRY_UNREACHABLE, "answered HTTP 405"),
-        (429, Reason.REGISTRY_UNREACHABLE, "answered HTTP 429"),
+        (429, Reason.REGISTRY_UNREACHABLE, "takes no more requests for now (HTTP 429)"),
         (500, Reason.REGISTRY_UNREACHABLE, "answered HTTP 500"),
         (503, Reason.REGISTRY_UNREACHABLE, "answered HTTP 503"),
     ],

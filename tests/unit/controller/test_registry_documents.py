@@ -95,14 +95,9 @@ def test_an_absent_variant_is_the_baseline() -> None:
     )
 
 
-def test_of_two_entries_for_one_platform_the_first_is_kept() -> None:
-    content = index(
-        entry("a", "linux/arm64/v8"),
-        entry("b", "linux/arm64"),
-        entry("d", "linux/amd64/v3"),
-        entry("e", "linux/amd64/v3"),
-    )
-    assert read_manifest(content) == listed(("a", "linux/arm64"), ("d", "linux/amd64/v3"))
+def test_two_entries_for_one_platform_are_kept_in_order_as_the_first_may_turn_out_to_be_no_image() -> None:
+    content = index(entry("a", "linux/arm64/v8"), entry("b", "linux/arm64"))
+    assert read_manifest(content) == listed(("a", "linux/arm64"), ("b", "linux/arm64"))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +126,8 @@ def test_an_entry_may_lack_its_media_type(media_type: str | None) -> None:
         entry("b", "linux/arm64", annotations={"vnd.docker.reference.type": "attestation-manifest"}),
         entry("b", None, annotations={"vnd.docker.reference.type": "attestation-manifest"}),
         entry("b", "linux/arm64", mediaType="application/vnd.in-toto+json"),
-        entry("b", "linux/arm64", mediaType=OCI_INDEX),
+        entry("b", "linux/arm64", artifactType="application/spdx+json"),
+        entry("b", "linux/arm64", mediaType="application/vnd.oci.artifact.manifest.v1+json"),
     ],
 )
 def test_what_is_no_image_is_skipped(attestation: dict[str, Any]) -> None:
@@ -139,10 +135,30 @@ def test_what_is_no_image_is_skipped(attestation: dict[str, Any]) -> None:
     assert read_manifest(content) == listed(("a", "linux/amd64"))
 
 
-def test_platforms_of_other_systems_are_kept() -> None:
-    windows = entry("a", "windows/amd64")
-    windows["platform"] |= {"os.version": "10.0.17763.1", "os.features": ["win32k"]}
-    assert read_manifest(index(windows)) == listed(("a", "windows/amd64"))
+@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_LIST])
+def test_an_index_in_an_index_is_kept_to_be_read_in_its_turn(media_type: str) -> None:
+    content = index(entry("a", "linux/arm64", mediaType=media_type), entry("b", None, mediaType=media_type))
+    assert read_manifest(content) == listed(("a", "linux/arm64"), ("b", None))
+
+
+@pytest.mark.parametrize("artifact_type", [OCI_CONFIG, DOCKER_CONFIG, None])
+def test_an_entry_that_gives_its_configs_type_is_an_image(artifact_type: str | None) -> None:
+    content = index(entry("a", "linux/amd64", artifactType=artifact_type))
+    assert read_manifest(content) == listed(("a", "linux/amd64"))
+
+
+def test_platforms_of_other_systems_and_their_versions_are_kept() -> None:
+    versions = [entry(letter, "windows/amd64") for letter in "ab"]
+    versions[0]["platform"] |= {"os.version": "10.0.20348.1", "os.features": ["win32k"]}
+    versions[1]["platform"] |= {"os.version": "10.0.17763.1"}
+    others = [entry("d", "freebsd/arm64"), entry("e", "wasip1/wasm"), entry("f", "darwin/arm64")]
+    assert read_manifest(index(*versions, *others)) == listed(
+        ("a", "windows/amd64"),
+        ("b", "windows/amd64"),
+        ("d", "freebsd/arm64"),
+        ("e", "wasip1/wasm"),
+        ("f", "darwin/arm64"),
+    )
 
 
 def test_platforms_in_capitals_are_read() -> None:
@@ -169,6 +185,45 @@ def test_an_image_without_layers_has_no_size() -> None:
 )
 def test_an_artifact_is_told_from_an_image(config_type: str) -> None:
     assert read_manifest(manifest(5, config_type=config_type)) == Artifact(media_type=config_type)
+
+
+def test_an_artifact_is_called_by_its_own_type_if_it_has_one() -> None:
+    document = json.loads(manifest(5, config_type="application/vnd.oci.empty.v1+json"))
+    document["artifactType"] = "application/spdx+json"
+    assert read_manifest(json.dumps(document).encode()) == Artifact(media_type="application/spdx+json")
+
+
+def test_a_signature_with_an_images_config_is_no_image() -> None:
+    document = json.loads(manifest(5))
+    signature = "application/vnd.dev.cosign.simplesigning.v1+json"
+    document["layers"][0]["mediaType"] = signature
+    assert read_manifest(json.dumps(document).encode()) == Artifact(media_type=signature)
+
+
+@pytest.mark.parametrize(
+    "layer_type",
+    [
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ],
+)
+def test_an_image_may_carry_other_things_beside_its_files(layer_type: str) -> None:
+    document = json.loads(manifest(5, 6))
+    for layer, media_type in zip(document["layers"], (layer_type, "text/plain"), strict=True):
+        layer["mediaType"] = media_type
+    assert read_manifest(json.dumps(document).encode()) == ImageManifest(config=digest("c"), size=11)
+
+
+def test_an_artifact_manifest_is_an_artifact() -> None:
+    document = {
+        "mediaType": "application/vnd.oci.artifact.manifest.v1+json",
+        "artifactType": "application/example",
+        "blobs": [],
+    }
+    assert read_manifest(json.dumps(document).encode()) == Artifact(media_type="application/example")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 """The registry client: from an image's name to the digests of every platform."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-import httpx2
-
 from polyfleet_controller.domain.images import DEFAULT_TAG, ImageReference, IndexChild, ResolvedImage
+from polyfleet_controller.registry.authorization import Authorizer
 from polyfleet_controller.registry.cache import BoundedCache
+from polyfleet_controller.registry.certificates import CertificateStore
+from polyfleet_controller.registry.channel import Channel
+from polyfleet_controller.registry.credential_store import CredentialStore
 from polyfleet_controller.registry.documents import (
+    MAX_ENTRIES,
     Artifact,
     ImageIndex,
     ImageManifest,
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 DEFAULT_TIMEOUT: Final = 30.0
 _CACHED: Final = 1024
+# Nobody is known to nest more than once; each level is a round of requests.
+_MAX_DEPTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +43,24 @@ class _Address:
 
 
 class RegistryClient:
-    """Resolves references without credentials. Threads may share it.
+    """Resolves references. Threads may share it.
 
     `insecure` names the registries (`host[:port]`) that are spoken to in plain HTTP; `timeout` is how many
     seconds one resolve may take.
     """
 
-    def __init__(self, *, insecure: frozenset[str] = frozenset(), timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        *,
+        insecure: frozenset[str] = frozenset(),
+        timeout: float = DEFAULT_TIMEOUT,
+        credentials: CredentialStore | None = None,
+        certificates: CertificateStore | None = None,
+    ) -> None:
         self._insecure = insecure
         self._timeout = timeout
-        self._context = httpx2.create_ssl_context()
+        self._authorizer = Authorizer(credentials or CredentialStore())
+        self._certificates = certificates or CertificateStore()
         self._manifests: BoundedCache[_Address, ImageIndex | ImageManifest | Artifact] = BoundedCache(_CACHED)
         self._platforms: BoundedCache[_Address, Platform] = BoundedCache(_CACHED)
 
@@ -59,7 +72,7 @@ class RegistryClient:
         """
         with self._open(reference) as session:
             [(index, document)] = session.map(partial(self._read_root, session), [reference])
-            entries = _entries(reference, index, document)
+            entries = self._unfold(session, _entries(reference, index, document))
             found = session.map(partial(self._read_child, session), entries)
         children = _first_of_each(child for child in found if child is not None)
         if not children:
@@ -67,12 +80,13 @@ class RegistryClient:
         return ResolvedImage(repository=reference.repository, index=index, children=children)
 
     def _open(self, reference: ImageReference) -> Session:
-        return Session(
+        channel = Channel(
             reference,
             plain_http=reference.registry in self._insecure,
-            context=self._context,
+            certificates=self._certificates,
             seconds=self._timeout,
         )
+        return Session(channel, self._authorizer)
 
     def _read_root(
         self, session: Session, reference: ImageReference
@@ -80,7 +94,26 @@ class RegistryClient:
         if reference.digest is not None:
             return reference.digest, self._read_manifest(session, reference.digest)
         fetched = session.fetch_manifest(reference.tag or DEFAULT_TAG)
-        return fetched.digest, _parse(session, fetched.digest, read_manifest, fetched.content)
+        document = _parse(session, fetched.digest, read_manifest, fetched.content)
+        self._manifests.put(_Address(repository=reference.repository, digest=fetched.digest), document)
+        return fetched.digest, document
+
+    def _unfold(self, session: Session, entries: tuple[IndexEntry, ...]) -> tuple[IndexEntry, ...]:
+        """Replace each entry that is an index itself by what it lists (image-spec, image-index.md)."""
+        for _ in range(_MAX_DEPTH):
+            documents = session.map(
+                partial(self._read_manifest, session), [entry.digest for entry in entries]
+            )
+            if not any(isinstance(document, ImageIndex) for document in documents):
+                return entries
+            entries = tuple(
+                unfolded
+                for entry, document in zip(entries, documents, strict=True)
+                for unfolded in (_inherit(entry, document) if isinstance(document, ImageIndex) else (entry,))
+            )
+            if len(entries) > MAX_ENTRIES:
+                raise _invalid(session.reference, f"it lists more than the {MAX_ENTRIES} images allowed")
+        raise _invalid(session.reference, f"its indexes are nested more than {_MAX_DEPTH} deep")
 
     def _read_child(self, session: Session, entry: IndexEntry) -> IndexChild | None:
         """Read one image; None where the entry turns out to be none."""
@@ -120,6 +153,11 @@ def _entries(
             return (IndexEntry(digest=index, platform=None),)
         case Artifact():
             raise _invalid(reference, f"it is no container image but {document.media_type[:80]!r}")
+
+
+def _inherit(outer: IndexEntry, index: ImageIndex) -> tuple[IndexEntry, ...]:
+    """What an index's own entry says of its platform holds for those in it that say nothing."""
+    return tuple(replace(entry, platform=entry.platform or outer.platform) for entry in index.entries)
 
 
 def _first_of_each(children: Iterable[IndexChild]) -> tuple[IndexChild, ...]:

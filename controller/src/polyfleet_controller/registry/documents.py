@@ -33,18 +33,24 @@ _CONFIG_TYPES: Final = (
     "application/octet-stream",  # Docker before 1.11
 )
 
+# What holds a root file system's files; a signature or a module calls its layers otherwise.
+_LAYER_PREFIXES: Final = (
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+)
+
 # BuildKit's attestation storage: such an entry describes another entry and is no image.
 _REFERENCE_TYPE: Final = "vnd.docker.reference.type"
 _UNKNOWN: Final = "unknown"
 
 # The largest public indexes have some thirty; each costs a request.
-_MAX_ENTRIES: Final = 256
+MAX_ENTRIES: Final = 256
 _MAX_SIZE: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """An image that an index lists; `platform` is None where only the image's config tells it."""
+    """An image that an index lists, or an index in its turn; `platform` is None where it names none."""
 
     digest: str
     platform: Platform | None
@@ -52,7 +58,10 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageIndex:
-    """An OCI image index or a Docker manifest list, less the entries that are no images."""
+    """An OCI image index or a Docker manifest list, less what cannot be an image.
+
+    There may be several for one platform: by `os.version`, or by mistake.
+    """
 
     entries: tuple[IndexEntry, ...]
 
@@ -91,6 +100,7 @@ class _PlatformDocument:
 class _Descriptor:
     digest: str
     media_type: str | None = None
+    artifact_type: str | None = None
     platform: _PlatformDocument | None = None
     annotations: Mapping[str, str] | None = None
 
@@ -99,9 +109,12 @@ class _Descriptor:
 
     @property
     def may_be_image(self) -> bool:
-        is_attestation = _REFERENCE_TYPE in (self.annotations or {})
-        is_manifest = (self.media_type or _MANIFEST_TYPES[0]) in _MANIFEST_TYPES
-        return is_manifest and not is_attestation and not (self.platform and self.platform.is_unknown)
+        return (
+            (self.media_type or MEDIA_TYPES[0]) in MEDIA_TYPES
+            and (self.artifact_type or _CONFIG_TYPES[0]) in _CONFIG_TYPES
+            and _REFERENCE_TYPE not in (self.annotations or {})
+            and not (self.platform and self.platform.is_unknown)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +125,22 @@ class _IndexDocument:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
     size: int
+    media_type: str | None = None
 
     def __post_init__(self) -> None:
         if self.size < 0:
             raise PolyfleetError(f"a size is at least 0, not {self.size}")
+
+    @property
+    def may_hold_files(self) -> bool:
+        return self.media_type is None or self.media_type.startswith(_LAYER_PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ManifestDocument:
     config: _Descriptor
     layers: tuple[_Layer, ...]
+    artifact_type: str | None = None
 
 
 def read_manifest(content: bytes) -> ImageIndex | ImageManifest | Artifact:
@@ -141,6 +160,9 @@ def read_manifest(content: bytes) -> ImageIndex | ImageManifest | Artifact:
         return _read_index(decode(_IndexDocument, document, unknown=UnknownFields.IGNORE))
     if is_manifest:
         return _read_image(decode(_ManifestDocument, document, unknown=UnknownFields.IGNORE))
+    artifact_type = document.get("artifactType")
+    if isinstance(artifact_type, str):  # image-spec 1.1-rc's artifact manifest
+        return Artifact(media_type=artifact_type)
     if document.get("schemaVersion") == 1:
         raise _problem("schemaVersion", "Docker's schema 1 is read by no engine today; push the image again")
     raise _problem("", "it is neither an image index nor an image manifest")
@@ -161,29 +183,28 @@ def read_config(content: bytes) -> Platform | None:
 
 
 def _read_index(document: _IndexDocument) -> ImageIndex:
-    """Keep the images, and of two for one platform the first."""
     entries: list[IndexEntry] = []
-    seen: set[Platform] = set()
     for position, descriptor in enumerate(document.manifests):
         if not descriptor.may_be_image:
             continue
         platform = descriptor.platform
         if platform is None or platform.is_missing:
             entries.append(IndexEntry(digest=descriptor.digest, platform=None))
-            continue
-        normalised = _normalise(platform, f"manifests[{position}].platform")
-        if normalised not in seen:
-            seen.add(normalised)
+        else:
+            normalised = _normalise(platform, f"manifests[{position}].platform")
             entries.append(IndexEntry(digest=descriptor.digest, platform=normalised))
-    if len(entries) > _MAX_ENTRIES:
-        raise _problem("manifests", f"{len(entries)} images are more than the {_MAX_ENTRIES} allowed")
+    if len(entries) > MAX_ENTRIES:
+        raise _problem("manifests", f"{len(entries)} images are more than the {MAX_ENTRIES} allowed")
     return ImageIndex(entries=tuple(entries))
 
 
 def _read_image(document: _ManifestDocument) -> ImageManifest | Artifact:
     config = document.config
     if (config.media_type or _CONFIG_TYPES[0]) not in _CONFIG_TYPES:
-        return Artifact(media_type=config.media_type or "")
+        return Artifact(media_type=document.artifact_type or config.media_type or "")
+    # A signature by cosign, for one, has an image's config and not one layer of files.
+    if document.layers and not any(layer.may_hold_files for layer in document.layers):
+        return Artifact(media_type=document.artifact_type or document.layers[0].media_type or "")
     size = sum(layer.size for layer in document.layers)
     if size > _MAX_SIZE:
         raise _problem("layers", "their sizes add up to more than 64 bits hold")
