@@ -1,24 +1,22 @@
 """The controller's connection to the broker: one thread owns the client, reconnects, and wakes for others.
 
-Paho's own loop has no jitter between its attempts, sends one packet per acknowledgement and wakes for each;
-so this thread drives the client as its documentation describes for external event loops.
+It drives the client as paho describes for external event loops: paho's own has no jitter between its
+attempts, and sends each acknowledgement by itself.
 """
 
-import contextlib
 import logging
 import os
 import select
-import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -32,6 +30,7 @@ from polyfleet_controller.transport.messages import (
     Receipt,
     Received,
 )
+from polyfleet_controller.transport.stream import Intake, ProtocolError, Stream
 from polyfleet_shared.topics import BROKER_PACKET_LIMIT, DELIVERY, UPWARD, format_filter
 
 _log = logging.getLogger(__name__)
@@ -49,9 +48,22 @@ _LONGEST_RETRY_SECONDS: Final = 15.0
 # A connection that ends sooner was no success: another client may take it over again and again.
 _LASTING_SECONDS: Final = 5.0
 _POLL_MILLISECONDS: Final = 1_000  # paho's keepalive is looked after once a second
-_READ_BURST: Final = 100
 _OUTGOING_WINDOW: Final = 500
+_LAST_PACKET: Final = 65_535
+_FIRST_FAILURE: Final = 0x80
 _PACKET_OVERHEAD: Final = 64
+
+
+class _Client(Client):
+    """Paho over a `Stream`."""
+
+    stream: Stream
+
+    def _create_socket(self) -> Stream:
+        """Not part of paho's public interface, which has no place for this; the lock pins its version."""
+        self.stream = Stream(super()._create_socket(), packet_limit=BROKER_PACKET_LIMIT)
+        self.stream.set_nodelay()
+        return self.stream
 
 
 class Connection:
@@ -75,9 +87,10 @@ class Connection:
         self._trouble = ""
         self._packet_limit = BROKER_PACKET_LIMIT
         self._window = _OUTGOING_WINDOW
-        self._arrived: list[MQTTMessage] = []
         self._confirmed: list[Confirmation] = []
+        # Packet identifiers are ours alone once paho's subscription is answered: it asks for nothing else.
         self._in_flight: dict[int, int | None] = {}
+        self._packet = 1
         # What other threads ask for, and the descriptor that wakes the loop for it.
         self._receipts: deque[Receipt] = deque()
         self._outgoing: deque[Outgoing] = deque()
@@ -146,70 +159,78 @@ class Connection:
         except OSError as error:
             self._note_trouble(f"the broker at {self.address} does not answer: {error}")
             return False
-        self._client.loop_write()
         return True
 
     def _serve(self) -> None:
         deadline = time.monotonic() + _CONNECT_SECONDS
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
-        watched = self._client.socket()
-        if watched is not None:
-            poller.register(watched.fileno(), 0)
-        while (current := self._client.socket()) is not None and current is watched:
+        while self._client.socket() is not None:
             if self._closing.is_set():
                 self._disconnect()
                 break
             if not self._subscribed and time.monotonic() > deadline:
                 self._note_trouble(f"the broker at {self.address} accepts connections but does not answer")
                 break
-            self._turn(poller, current.fileno())
+            self._turn(poller)
         self._end_connection()
 
-    def _turn(self, poller: select.poll, descriptor: int) -> None:
+    def _turn(self, poller: select.poll) -> None:
+        self._send_waiting()
+        self._client.loop_misc()
+        self._write()
+        stream = self._client.stream
+        if self._client.socket() is None:
+            return
         wanted = select.POLLIN if self._listener.wants_more() else 0
-        if self._client.want_write():
+        if stream.has_outgoing:
             wanted |= select.POLLOUT
-        poller.modify(descriptor, wanted)
+        poller.register(stream.fileno(), wanted)
         for ready, events in poller.poll(_POLL_MILLISECONDS):
             if ready == self._wake:
                 os.eventfd_read(self._wake)
             elif events & ~select.POLLOUT:
                 self._read()
-        self._hand_over()
-        self._send_waiting()
-        if self._client.want_write():
-            self._client.loop_write()
-        self._client.loop_misc()
 
     def _read(self) -> None:
-        """Read until nothing more comes; after that, one that brings no message has found nothing to read."""
-        while len(self._arrived) < _READ_BURST:
-            before = len(self._arrived)
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or len(self._arrived) == before:
-                return
+        stream = self._client.stream
+        try:
+            intake = stream.receive()
+        except ProtocolError as error:
+            self._note_trouble(f"the connection to the broker at {self.address} is given up: {error}")
+            stream.end()
+            intake = Intake()
+        if intake.publications:
+            self._listener.on_received(
+                Received(connection=self._number, at=self._now(), publications=intake.publications)
+            )
+        for answer in intake.answers:
+            self._confirm(self._in_flight.pop(answer.packet, None), _name_refusal(answer.reason))
+        self._tell_confirmed()
+        while stream.has_rest and self._client.socket() is not None:
+            self._client.loop_read()
 
-    def _hand_over(self) -> None:
-        if self._arrived:
-            messages, self._arrived = self._arrived, []
-            self._listener.on_received(Received(connection=self._number, at=self._now(), messages=messages))
+    def _tell_confirmed(self) -> None:
         if self._confirmed:
             confirmations, self._confirmed = self._confirmed, []
             self._listener.on_confirmed(confirmations)
 
-    def _send_waiting(self) -> None:
-        connection = self._client.socket()
-        if connection is None or not self._subscribed or not (self._receipts or self._outgoing):
-            return
-        with _corked(connection):
-            while self._receipts:
-                receipt = self._receipts.popleft()
-                if receipt.connection == self._number:
-                    for packet in receipt.packets:
-                        self._client.ack(packet, 1)
-            while self._outgoing and len(self._in_flight) < self._window:
-                self._publish(self._outgoing.popleft())
+    def _write(self) -> None:
+        """Paho's packets go into the stream whole, and from there to the broker together."""
+        if self._client.want_write():
             self._client.loop_write()
+        self._client.stream.flush()
+
+    def _send_waiting(self) -> None:
+        if not self._subscribed:
+            return
+        while self._receipts:
+            receipt = self._receipts.popleft()
+            if receipt.connection == self._number:
+                self._client.stream.acknowledge(receipt.packets)
+        while self._outgoing and len(self._in_flight) < self._window:
+            self._publish(self._outgoing.popleft())
+        self._tell_confirmed()
 
     def _publish(self, message: Outgoing) -> None:
         size = len(message.payload) + len(message.topic) + _PACKET_OVERHEAD
@@ -217,26 +238,32 @@ class Connection:
             refusal = f"{size} bytes are more than the {self._packet_limit} that the broker takes"
             self._confirm(message.token, refusal)
             return
-        info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        self._in_flight[info.mid] = message.token
+        while self._packet in self._in_flight:
+            self._packet = self._packet % _LAST_PACKET + 1
+        self._client.stream.publish(
+            message.topic, message.payload, qos=message.qos, retain=message.retain, packet=self._packet
+        )
+        if message.qos:
+            self._in_flight[self._packet] = message.token
+        self._packet = self._packet % _LAST_PACKET + 1
 
     def _confirm(self, token: int | None, refusal: str | None) -> None:
         if token is not None:
             self._confirmed.append(Confirmation(token=token, refusal=refusal))
 
     def _disconnect(self) -> None:
+        """What the sockets' buffers have no room for now, the next connection sees again."""
         self._send_waiting()
+        self._write()
         self._client.disconnect()
-        self._client.loop_write()
+        self._write()
 
     def _end_connection(self) -> None:
         was_subscribed, self._subscribed = self._subscribed, False
-        self._hand_over()
+        self._confirmed.clear()
         self._in_flight.clear()
         self._receipts.clear()
         self._outgoing.clear()
-        # Paho would send them again by itself; whoever sent them does, once it knows what is still wanted.
-        self._client.drop_out_messages()
         if was_subscribed:
             self._listener.on_disconnected()
 
@@ -247,20 +274,16 @@ class Connection:
 
     # -- what paho calls
 
-    def _make_client(self) -> Client:
-        client = Client(
+    def _make_client(self) -> _Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2, CLIENT_ID, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
         )
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        client.on_socket_open = _set_nodelay
         # With one, paho leaves writing to the loop.
         client.on_socket_register_write = _leave_to_the_loop
         client.username_pw_set(self.address.username, self.address.password)
-        client.max_inflight_messages_set(0)  # the window here decides; paho's would walk all of them for each
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it bare
         properties.SessionExpiryInterval = _SESSION_EXPIRY_SECONDS
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
@@ -333,35 +356,20 @@ class Connection:
         if self._subscribed and not self._closing.is_set():
             self._note_trouble(f"the connection to the broker at {self.address} ended: {reason}")
 
-    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._arrived.append(message)
 
-    def _on_publish(
-        self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        token = self._in_flight.pop(mid, None)
-        self._confirm(token, str(reason) if reason.is_failure else None)
+def _name_refusal(reason: int) -> str | None:
+    """What a PUBACK says in words, None if it says that the message was taken."""
+    if reason < _FIRST_FAILURE:
+        return None
+    try:
+        return ReasonCode(PacketTypes.PUBACK, identifier=reason).getName()
+    except KeyError:
+        return f"reason code {reason:#x}"
 
 
 def _limit(properties: Properties | None, name: str, ours: int) -> int:
     theirs: int = getattr(properties, name, ours)
     return min(ours, theirs)
-
-
-@contextlib.contextmanager
-def _corked(connection: object) -> Iterator[None]:
-    """Let the kernel join small packets: paho writes each by itself, and Nagle's algorithm is off."""
-    if not isinstance(connection, socket.socket):
-        yield
-        return
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-    yield
-    if connection.fileno() >= 0:  # still open
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-
-
-def _set_nodelay(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401 - paho's callback
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _leave_to_the_loop(_client: Client, _data: object, _connection: Any) -> None:  # noqa: ANN401 - paho's callback

@@ -14,14 +14,13 @@ from datetime import datetime
 from random import Random
 from typing import Final, NamedTuple, Protocol
 
-from paho.mqtt.client import MQTTMessage
-
 from polyfleet_controller.services.health import IngestHealth
 from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
 from polyfleet_controller.store.errors import StoreError
 from polyfleet_controller.transport.connection import RECEIVE_MAXIMUM
 from polyfleet_controller.transport.messages import Outgoing, Receipt, Received
 from polyfleet_controller.transport.refusals import RefusalLog
+from polyfleet_controller.transport.stream import Publication
 from polyfleet_shared.messages import Acknowledgement
 from polyfleet_shared.topics import DELIVERY, Channel
 from polyfleet_shared.wire import encode_message
@@ -52,7 +51,7 @@ class Sender(Protocol):
 class _Item(NamedTuple):
     connection: int
     at: datetime
-    message: MQTTMessage
+    message: Publication
 
 
 class IngestWorker:
@@ -97,7 +96,7 @@ class IngestWorker:
     def offer(self, received: Received) -> None:
         """Queue messages. Called by one thread, which asks for room before."""
         with self._arrived:
-            for message in received.messages:
+            for message in received.publications:
                 if message.qos == 0 and len(self._queue) >= _CAPACITY_LOSSY:
                     continue
                 self._queue.append(_Item(received.connection, received.at, message))
@@ -155,9 +154,9 @@ class IngestWorker:
         """Commit a part, however often it takes; None if it is time to stop instead."""
         arrivals = [
             Arrival(
-                topic=item.message.topic,
-                payload=bytes(item.message.payload),
-                retained=item.message.retain,
+                topic=item.message.topic.decode(),
+                payload=item.message.payload,
+                retained=item.message.retained,
                 received_at=item.at,
             )
             for item in part
@@ -179,7 +178,7 @@ class IngestWorker:
         self._committed += len(part)
         self._oldest_since = time.monotonic()
         for connection, items in itertools.groupby(part, lambda item: item.connection):
-            packets = [item.message.mid for item in items if item.message.qos]
+            packets = [item.message.packet for item in items if item.message.qos]
             self._sender.acknowledge(Receipt(connection=connection, packets=packets))
         if outcome.acknowledgements:
             self._sender.publish([_outgoing(*each) for each in outcome.acknowledgements])

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from paho.mqtt.client import MQTTMessage
-
+from polyfleet_controller.transport.stream import Publication
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.topics import DELIVERY, Channel, format_topic
 
@@ -34,7 +33,7 @@ class Received:
 
     connection: int
     at: datetime
-    messages: Sequence[MQTTMessage]
+    publications: Sequence[Publication]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
