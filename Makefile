@@ -34,13 +34,13 @@ demo: setup-demo ## Run the demo: one image on four architectures. Pass options 
 	@$(BIN)/polyfleet demo $(ARGS)
 
 test: setup lint types contracts ## Check and test everything that every change must pass.
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n 2 -m 'not slow'
 
 check: setup lint types contracts ## The fast part of `make test`.
 	$(BIN)/pytest -n 2 tests/architecture tests/unit tests/property -m 'not slow'
 
 test-all: setup lint types contracts ## `make test`, and what takes too long for every change.
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 bench: setup ## Print the benchmarks.
 	$(BIN)/pytest tests/bench --override-ini=python_files='bench_*.py' --capture=no --quiet

@@ -56,7 +56,14 @@ def kill_everything(fleet: FleetOfTest, agents: tuple[Agent, ...]) -> None:
     [kill_agents, kill_controller, kill_broker, kill_podman, kill_everything],
     ids=lambda it: it.__name__,
 )
-@pytest.mark.parametrize("moment", ["applied", "pulling", "starting"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("applied", marks=pytest.mark.slow),
+        "pulling",
+        pytest.param("starting", marks=pytest.mark.slow),
+    ],
+)
 def test_a_deploy_ends_with_everything_running_and_no_event_lost(
     fleet: FleetOfTest,
     large_image: PushedImage,
