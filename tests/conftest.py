@@ -4,7 +4,14 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["fixtures.databases", "fixtures.debian", "fixtures.lab", "fixtures.fleet", "fixtures.api"]
+pytest_plugins = [
+    "fixtures.databases",
+    "fixtures.debian",
+    "fixtures.lab",
+    "fixtures.registries",
+    "fixtures.fleet",
+    "fixtures.api",
+]
 
 # A deadline would fail a test for the machine's load, not for its own fault.
 settings.register_profile("dev", deadline=None)

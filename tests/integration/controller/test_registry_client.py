@@ -1,14 +1,23 @@
-"""The registry client against a real registry, and against servers that are none."""
+"""The registry client against a real registry, behind every kind of door that there is."""
 
-import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from fixtures.answers import Answer, answering, response
-from polyfleet_controller.domain.images import ImageReference, IndexChild, ResolvedImage
+from fixtures.oci import (
+    DOCKER_CONFIG,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    expected,
+    listed,
+    make_child,
+    make_index,
+)
+from fixtures.registries import Door
+from polyfleet_controller.domain.images import ImageReference, ResolvedImage
 from polyfleet_controller.lab.image import (
     CONFIG_TYPE,
     INDEX_TYPE,
@@ -21,77 +30,29 @@ from polyfleet_controller.lab.image import (
     build_image,
     platform_document,
 )
-from polyfleet_controller.lab.push import push_image
-from polyfleet_controller.lab.registry import Registry
-from polyfleet_controller.lab.workspace import Workspace
 from polyfleet_controller.registry.client import RegistryClient
-from polyfleet_controller.registry.documents import MANIFEST_LIMIT
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
-from waiting import wait_until
-
-DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 
 
 @pytest.fixture
-def client(registry: Registry) -> RegistryClient:
-    return RegistryClient(insecure=frozenset({registry.address}))
+def client(door: Door) -> RegistryClient:
+    return door.make_client()
 
 
-def make_child(platform: str, *, content: bytes = b"layer", types: Mapping[str, str] | None = None) -> Child:
-    """Make an image of one layer that nothing can run; `types` replaces media types."""
-    types = types or {}
-    layer = Blob(media_type=LAYER_TYPE, content=content)
-    config = Blob.from_document(types.get(CONFIG_TYPE, CONFIG_TYPE), platform_document(platform))
-    manifest_type = types.get(MANIFEST_TYPE, MANIFEST_TYPE)
-    manifest = Blob.from_document(
-        manifest_type,
-        {
-            "schemaVersion": 2,
-            "mediaType": manifest_type,
-            "config": config.descriptor,
-            "layers": [layer.descriptor],
-        },
-    )
-    return Child(platform=platform, manifest=manifest, config=config, layers=[layer])
-
-
-def make_index(*entries: tuple[Child, Mapping[str, Any]], media_type: str = INDEX_TYPE) -> Image:
-    """Make an index whose entries are the children's descriptors with these fields."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": media_type,
-        "manifests": [child.manifest.descriptor | dict(fields) for child, fields in entries],
-    }
-    return Image(index=Blob.from_document(media_type, document), children=[child for child, _ in entries])
-
-
-def listed(child: Child) -> tuple[Child, Mapping[str, Any]]:
-    return child, {"platform": platform_document(child.platform)}
-
-
-def expected(child: Child) -> IndexChild:
-    return IndexChild(
-        platform=Platform.parse(child.platform),
-        child=child.manifest.digest,
-        config=child.config.digest,
-        size=sum(len(layer.content) for layer in child.layers),
-    )
-
-
-def push(registry: Registry, image: Image, name: str, tag: str = "1") -> ImageReference:
-    return ImageReference.parse(push_image(image, registry=registry.address, name=name, tag=tag).reference)
-
-
-def stored(registry: Registry, blob: Blob) -> Path:
-    """Return the file in which the registry keeps a blob."""
+@contextmanager
+def storing(door: Door, blob: Blob, content: bytes | None) -> Iterator[None]:
+    """Let the registry hold other content under a blob's digest, or none, for a while."""
     name = blob.digest.removeprefix("sha256:")
-    path = registry.directory / "storage/docker/registry/v2/blobs/sha256" / name[:2] / name / "data"
+    path = door.shelf.storage / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"
     assert path.read_bytes() == blob.content
-    return path
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    yield
+    path.write_bytes(blob.content)
 
 
 def failure_of(client: RegistryClient, reference: ImageReference) -> RegistryFailure:
@@ -100,36 +61,14 @@ def failure_of(client: RegistryClient, reference: ImageReference) -> RegistryFai
     return caught.value
 
 
-def failure_against(answer: Answer, *, timeout: float = 20) -> RegistryFailure:
-    """Resolve `hello:1` at a server that answers like this, and return why it failed."""
-    with answering(answer) as address:
-        client = RegistryClient(insecure=frozenset({address}), timeout=timeout)
-        failure = failure_of(client, ImageReference.parse(f"{address}/hello:1"))
-        wait_until(lambda: not busy_threads(), describe="the client's threads have ended")
-    return failure
-
-
-def busy_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("registry_")]
-
-
-def always(content: bytes) -> Answer:
-    def answer(_: bytes, send: Callable[[bytes], None], __: threading.Event) -> None:
-        send(content)
-
-    return answer
-
-
 # -- what is there
 
 
-def test_an_image_is_resolved_to_every_platform_with_its_digests(
-    registry: Registry, client: RegistryClient
-) -> None:
+def test_an_image_is_resolved_to_every_platform_with_its_digests(door: Door, client: RegistryClient) -> None:
     image = build_image(ImageRecipe())
-    reference = push(registry, image, "resolved", "1")
+    reference = door.push(image, "resolved", "1")
     resolved = ResolvedImage(
-        repository=f"{registry.address}/resolved",
+        repository=f"{door.address}/resolved",
         index=image.index.digest,
         children=tuple(map(expected, image.children)),
     )
@@ -138,109 +77,196 @@ def test_an_image_is_resolved_to_every_platform_with_its_digests(
     assert client.resolve(by_digest) == resolved
 
 
-def test_a_digest_decides_over_the_tag_beside_it(registry: Registry, client: RegistryClient) -> None:
+def test_a_digest_decides_over_the_tag_beside_it(door: Door, client: RegistryClient) -> None:
     old, new = (make_index(listed(make_child("linux/amd64", content=content))) for content in (b"1", b"22"))
-    push(registry, old, "moved", "1")
-    reference = push(registry, new, "moved", "1")
+    door.push(old, "moved", "1")
+    reference = door.push(new, "moved", "1")
     pinned = ImageReference(repository=reference.repository, tag="1", digest=old.index.digest)
     assert client.resolve(pinned).children == (expected(old.children[0]),)
     assert client.resolve(reference).children == (expected(new.children[0]),)
 
 
-def test_a_moved_tag_is_seen_at_once(registry: Registry, client: RegistryClient) -> None:
+def test_a_moved_tag_is_seen_at_once(door: Door, client: RegistryClient) -> None:
     first = make_index(listed(make_child("linux/amd64")))
-    reference = push(registry, first, "gaining", "1")
+    reference = door.push(first, "gaining", "1")
     assert len(client.resolve(reference).children) == 1
     second = make_index(listed(make_child("linux/amd64")), listed(make_child("linux/riscv64")))
-    push(registry, second, "gaining", "1")
+    door.push(second, "gaining", "1")
     assert client.resolve(reference).children == tuple(map(expected, second.children))
 
 
-def test_a_single_image_is_an_index_of_one(registry: Registry, client: RegistryClient) -> None:
+def test_a_single_image_is_an_index_of_one(door: Door, client: RegistryClient) -> None:
     child = make_child("linux/arm/v6")
-    reference = push(registry, Image(index=child.manifest, children=[child]), "single")
+    reference = door.push(Image(index=child.manifest, children=[child]), "single")
     assert client.resolve(reference) == ResolvedImage(
-        repository=f"{registry.address}/single", index=child.manifest.digest, children=(expected(child),)
+        repository=f"{door.address}/single", index=child.manifest.digest, children=(expected(child),)
     )
 
 
-def test_a_docker_manifest_list_is_an_index_too(registry: Registry, client: RegistryClient) -> None:
+def test_a_docker_manifest_list_is_an_index_too(door: Door, client: RegistryClient) -> None:
     types = {MANIFEST_TYPE: DOCKER_MANIFEST, CONFIG_TYPE: DOCKER_CONFIG}
     children = [make_child(platform, types=types) for platform in ("linux/amd64", "linux/arm/v7")]
     image = make_index(*map(listed, children), media_type=DOCKER_LIST)
-    reference = push(registry, image, "docker-list")
+    reference = door.push(image, "docker-list")
     assert client.resolve(reference).children == tuple(map(expected, children))
 
 
 def test_a_platform_that_the_index_leaves_out_is_read_from_the_config(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     bare, plain = make_child("linux/arm64/v8"), make_child("linux/amd64")
-    reference = push(registry, make_index((bare, {}), listed(plain)), "bare")
+    reference = door.push(make_index((bare, {}), listed(plain)), "bare")
     assert client.resolve(reference).children == (expected(bare), expected(plain))
 
 
 def test_attestations_are_skipped_and_of_duplicates_the_first_is_taken(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     first, second = make_child("linux/amd64", content=b"1"), make_child("linux/amd64", content=b"2")
     hidden = make_child("linux/amd64", content=b"3")
     attestation, nameless = make_child("unknown/unknown"), make_child("unknown/unknown", content=b"x")
     image = make_index(listed(attestation), listed(first), (nameless, {}), listed(second), (hidden, {}))
-    reference = push(registry, image, "attested")
+    reference = door.push(image, "attested")
     assert client.resolve(reference).children == (expected(first),)
 
 
+def entry(blob: Blob, platform: str | None = None) -> dict[str, Any]:
+    """An index's entry for a manifest or for another index."""
+    return blob.descriptor | ({} if platform is None else {"platform": platform_document(platform)})
+
+
+def push_index(door: Door, name: str, tag: str, *entries: dict[str, Any]) -> tuple[Blob, ImageReference]:
+    """Push an index of what the registry has already."""
+    blob = Blob.from_document(
+        INDEX_TYPE, {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": list(entries)}
+    )
+    return blob, door.push(Image(index=blob, children=[]), name, tag)
+
+
+def test_an_index_in_an_index_is_unfolded_where_it_stands(door: Door, client: RegistryClient) -> None:
+    amd64, arm, riscv = (make_child(f"linux/{name}") for name in ("amd64", "arm/v7", "riscv64"))
+    silent = make_child("linux/arm64", content=b"silent")
+    inner = make_index(listed(arm), listed(riscv))
+    door.push(inner, "nested", "inner")
+    door.push(make_index(listed(amd64), (silent, {})), "nested", "rest")
+    deeper, _ = push_index(door, "nested", "deeper", entry(silent.manifest))
+    _, reference = push_index(
+        door,
+        "nested",
+        "1",
+        entry(inner.index),
+        entry(deeper, "linux/arm64/v9"),  # the entry's word for what says nothing of itself
+        entry(amd64.manifest, "linux/amd64"),
+    )
+    assert client.resolve(reference).children == (
+        expected(arm),
+        expected(riscv),
+        replace(expected(silent), platform=Platform.parse("linux/arm64/v9")),
+        expected(amd64),
+    )
+
+
+def test_indexes_are_not_unfolded_without_end(door: Door, client: RegistryClient) -> None:
+    image = make_index(listed(make_child("linux/amd64")))
+    references = [door.push(image, "deep", "0")]
+    blob = image.index
+    for depth in range(1, 5):
+        blob, reference = push_index(door, "deep", str(depth), entry(blob))
+        references.append(reference)
+    assert client.resolve(references[3]).children == (expected(image.children[0]),)
+    failure = failure_of(client, references[4])
+    assert (failure.reason, failure.message) == (
+        Reason.IMAGE_INVALID,
+        f"{references[4]}: its indexes are nested more than 4 deep",
+    )
+
+
+def test_indexes_do_not_multiply_without_end(door: Door, client: RegistryClient) -> None:
+    child = make_child("linux/amd64")
+    inner = make_index(*[listed(child)] * 20)
+    door.push(inner, "wide", "inner")
+    _, reference = push_index(door, "wide", "1", *[entry(inner.index)] * 13)
+    failure = failure_of(client, reference)
+    assert (failure.reason, failure.message) == (
+        Reason.IMAGE_INVALID,
+        f"{reference}: it lists more than the 256 images allowed",
+    )
+
+
+def test_of_an_os_in_several_versions_the_first_is_taken(door: Door, client: RegistryClient) -> None:
+    newer, older = (make_child("windows/amd64", content=content) for content in (b"22", b"19"))
+    linux, freebsd = make_child("linux/amd64"), make_child("freebsd/amd64")
+    platform = platform_document("windows/amd64")
+    image = make_index(
+        (newer, {"platform": platform | {"os.version": "10.0.20348.1", "os.features": ["win32k"]}}),
+        (older, {"platform": platform | {"os.version": "10.0.17763.1"}}),
+        listed(freebsd),
+        listed(linux),
+    )
+    assert client.resolve(door.push(image, "windows")).children == tuple(
+        map(expected, (newer, freebsd, linux))
+    )
+
+
+def test_an_artifact_hides_no_image_of_its_platform(door: Door, client: RegistryClient) -> None:
+    signature = make_child(
+        "linux/amd64", content=b"{}", types={LAYER_TYPE: "application/vnd.dev.cosign.simplesigning.v1+json"}
+    )
+    bill = make_child("linux/amd64", types={CONFIG_TYPE: "application/vnd.oci.empty.v1+json"})
+    child = make_child("linux/amd64", content=b"real")
+    reference = door.push(make_index(listed(signature), listed(bill), listed(child)), "signed")
+    assert client.resolve(reference).children == (expected(child),)
+
+
 def test_more_children_than_are_asked_for_at_once_keep_their_order(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     children = [make_child(f"linux/amd64/v{number}", content=b"x" * number) for number in range(2, 40)]
-    reference = push(registry, make_index(*map(listed, children)), "many")
+    reference = door.push(make_index(*map(listed, children)), "many")
     assert client.resolve(reference).children == tuple(map(expected, children))
 
 
-def test_what_a_digest_names_is_asked_for_once(registry: Registry, client: RegistryClient) -> None:
+def test_what_a_digest_names_is_asked_for_once(door: Door, client: RegistryClient) -> None:
     child = make_child("linux/amd64", content=b"remembered")
-    reference = push(registry, make_index(listed(child)), "remembered")
+    reference = door.push(make_index(listed(child)), "remembered")
     resolved = client.resolve(reference)
-    stored(registry, child.manifest).unlink()
-    assert client.resolve(reference) == resolved
-    another = RegistryClient(insecure=frozenset({registry.address}))
-    assert failure_of(another, reference).reason is Reason.IMAGE_NOT_FOUND
+    with storing(door, child.manifest, None):
+        assert client.resolve(reference) == resolved
+        assert failure_of(door.make_client(), reference).reason is Reason.IMAGE_NOT_FOUND
 
 
 # -- what is not there, or not what it should be
 
 
-def test_a_missing_tag_is_named_with_its_repository(registry: Registry, client: RegistryClient) -> None:
-    push(registry, make_index(listed(make_child("linux/amd64"))), "tagged", "1")
-    failure = failure_of(client, ImageReference.parse(f"{registry.address}/tagged:2"))
+def test_a_missing_tag_is_named_with_its_repository(door: Door, client: RegistryClient) -> None:
+    door.push(make_index(listed(make_child("linux/amd64"))), "tagged", "1")
+    failure = failure_of(client, ImageReference.parse(f"{door.address}/tagged:2"))
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_NOT_FOUND,
-        f"{registry.address} has no tag 2 in the repository tagged",
+        f"{door.address} has no tag 2 in the repository tagged",
     )
 
 
-def test_a_missing_repository_is_named(registry: Registry, client: RegistryClient) -> None:
-    failure = failure_of(client, ImageReference.parse(f"{registry.address}/team/nothing"))
+def test_a_missing_repository_is_named(door: Door, client: RegistryClient) -> None:
+    failure = failure_of(client, ImageReference.parse(f"{door.address}/team/nothing"))
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_NOT_FOUND,
-        f"{registry.address} has no tag latest in the repository team/nothing",
+        f"{door.address} has no tag latest in the repository team/nothing",
     )
 
 
-def test_a_missing_digest_is_named(registry: Registry, client: RegistryClient) -> None:
-    push(registry, make_index(listed(make_child("linux/amd64"))), "digested", "1")
+def test_a_missing_digest_is_named(door: Door, client: RegistryClient) -> None:
+    door.push(make_index(listed(make_child("linux/amd64"))), "digested", "1")
     digest = f"sha256:{'0' * 64}"
-    failure = failure_of(client, ImageReference.parse(f"{registry.address}/digested@{digest}"))
+    failure = failure_of(client, ImageReference.parse(f"{door.address}/digested@{digest}"))
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_NOT_FOUND,
-        f"{registry.address} has no manifest {digest} in the repository digested",
+        f"{door.address} has no manifest {digest} in the repository digested",
     )
 
 
-def test_an_index_of_attestations_alone_is_no_image(registry: Registry, client: RegistryClient) -> None:
-    reference = push(registry, make_index(listed(make_child("unknown/unknown"))), "unknown")
+def test_an_index_of_attestations_alone_is_no_image(door: Door, client: RegistryClient) -> None:
+    reference = door.push(make_index(listed(make_child("unknown/unknown"))), "unknown")
     failure = failure_of(client, reference)
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_INVALID,
@@ -248,9 +274,9 @@ def test_an_index_of_attestations_alone_is_no_image(registry: Registry, client: 
     )
 
 
-def test_an_artifact_is_no_image(registry: Registry, client: RegistryClient) -> None:
+def test_an_artifact_is_no_image(door: Door, client: RegistryClient) -> None:
     chart = make_child("linux/amd64", types={CONFIG_TYPE: "application/vnd.cncf.helm.config.v1+json"})
-    reference = push(registry, Image(index=chart.manifest, children=[chart]), "chart")
+    reference = door.push(Image(index=chart.manifest, children=[chart]), "chart")
     failure = failure_of(client, reference)
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_INVALID,
@@ -259,30 +285,30 @@ def test_an_artifact_is_no_image(registry: Registry, client: RegistryClient) -> 
 
 
 def test_a_tampered_manifest_is_told_from_the_one_that_the_index_names(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     child = make_child("linux/amd64", content=b"genuine")
-    reference = push(registry, make_index(listed(child)), "tampered")
+    reference = door.push(make_index(listed(child)), "tampered")
     tampered = child.manifest.content.replace(b'"size": 7', b'"size": 8')
-    stored(registry, child.manifest).write_bytes(tampered)
-    failure = failure_of(client, reference)
+    with storing(door, child.manifest, tampered):
+        failure = failure_of(client, reference)
     assert failure.reason is Reason.DIGEST_MISMATCH
     assert f"the registry promised {child.manifest.digest}" in failure.message
 
 
 def test_a_tampered_config_is_told_from_the_one_that_the_manifest_names(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     child = make_child("linux/arm/v7", content=b"configured")
-    reference = push(registry, Image(index=child.manifest, children=[child]), "tampered-config")
-    stored(registry, child.config).write_bytes(child.config.content.replace(b"v7", b"v6"))
-    failure = failure_of(client, reference)
+    reference = door.push(Image(index=child.manifest, children=[child]), "tampered-config")
+    with storing(door, child.config, child.config.content.replace(b"v7", b"v6")):
+        failure = failure_of(client, reference)
     assert failure.reason is Reason.DIGEST_MISMATCH
     assert f"the registry promised {child.config.digest}" in failure.message
 
 
 def test_a_manifest_that_its_digest_names_and_that_is_garbage_is_refused(
-    registry: Registry, client: RegistryClient
+    door: Door, client: RegistryClient
 ) -> None:
     broken = Blob(media_type=CONFIG_TYPE, content=b'{"os": "linux", "architecture": 64}')
     child = make_child("linux/amd64")
@@ -296,158 +322,9 @@ def test_a_manifest_that_its_digest_names_and_that_is_garbage_is_refused(
         },
     )
     single = Child(platform="linux/amd64", manifest=manifest, config=broken, layers=child.layers)
-    reference = push(registry, Image(index=manifest, children=[single]), "garbage")
+    reference = door.push(Image(index=manifest, children=[single]), "garbage")
     failure = failure_of(client, reference)
     assert (failure.reason, failure.message) == (
         Reason.IMAGE_INVALID,
         f"{reference}: {broken.digest}: architecture: expected a text, got the number 64",
     )
-
-
-# -- registries that fail
-
-
-def test_a_registry_that_is_down_is_unreachable_until_it_is_back(workspace: Workspace) -> None:
-    registry = workspace.create_registry()
-    image = make_index(listed(make_child("linux/amd64")))
-    reference = push(registry, image, "hello")
-    client = RegistryClient(insecure=frozenset({registry.address}))
-    registry.stop()
-    failure = failure_of(client, reference)
-    assert failure.reason is Reason.REGISTRY_UNREACHABLE
-    assert f"the registry {registry.address} cannot be reached: " in failure.message
-    registry.start()
-    assert client.resolve(reference).children == tuple(map(expected, image.children))
-
-
-def test_plain_http_is_not_spoken_unless_it_is_allowed(registry: Registry) -> None:
-    reference = push(registry, make_index(listed(make_child("linux/amd64"))), "plain")
-    failure = failure_of(RegistryClient(), reference)
-    assert failure.reason is Reason.REGISTRY_UNREACHABLE
-    assert "does not speak TLS; if it is meant to be plain HTTP, name it as insecure" in failure.message
-
-
-def test_a_registry_on_this_machine_is_reached_past_any_proxy(
-    registry: Registry, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    image = make_index(listed(make_child("linux/amd64")))
-    reference = push(registry, image, "direct")
-    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")
-    assert client.resolve(reference).children == tuple(map(expected, image.children))
-
-
-def hang(_: bytes, __: Callable[[bytes], None], ended: threading.Event) -> None:
-    ended.wait()
-
-
-def drip_a_head(_: bytes, send: Callable[[bytes], None], ended: threading.Event) -> None:
-    send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while not ended.wait(0.01):
-        send(b"x")
-
-
-def drip_a_body(_: bytes, send: Callable[[bytes], None], ended: threading.Event) -> None:
-    send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while not ended.wait(0.01):
-        send(b"x")
-
-
-@pytest.mark.parametrize("answer", [hang, drip_a_head, drip_a_body])
-def test_a_registry_that_comes_to_no_end_is_unreachable(answer: Answer) -> None:
-    failure = failure_against(answer, timeout=0.5)
-    assert failure.reason is Reason.REGISTRY_UNREACHABLE
-
-
-@pytest.mark.parametrize(
-    ("status", "reason", "message"),
-    [
-        (401, Reason.REGISTRY_DENIED, "the registry refuses to give the tag 1 (HTTP 401)"),
-        (403, Reason.REGISTRY_DENIED, "the registry refuses to give the tag 1 (HTTP 403)"),
-        (404, Reason.IMAGE_NOT_FOUND, "has no tag 1 in the repository hello"),
-        (405, Reason.REGISTRY_UNREACHABLE, "answered HTTP 405"),
-        (429, Reason.REGISTRY_UNREACHABLE, "takes no more requests for now (HTTP 429)"),
-        (500, Reason.REGISTRY_UNREACHABLE, "answered HTTP 500"),
-        (503, Reason.REGISTRY_UNREACHABLE, "answered HTTP 503"),
-    ],
-)
-def test_a_refusal_says_what_was_answered(status: int, reason: Reason, message: str) -> None:
-    failure = failure_against(always(response(status)))
-    assert failure.reason is reason
-    assert message in failure.message
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"<html>Please log in</html>", "not JSON"),
-        (b"", "not JSON"),
-        (b"{}", "it is neither an image index nor an image manifest"),
-        (b'{"manifests": [{"digest": "../../etc/passwd"}]}', "is no digest"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b" " * (MANIFEST_LIMIT + 1), f"tag 1 has more than the {MANIFEST_LIMIT} bytes allowed"),
-    ],
-)
-def test_garbage_is_no_image(content: bytes, message: str) -> None:
-    failure = failure_against(always(response(200, content)))
-    assert failure.reason is Reason.IMAGE_INVALID
-    assert message in failure.message
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}"]
-)
-def test_what_is_no_http_is_no_registry(content: bytes) -> None:
-    failure = failure_against(always(content))
-    assert failure.reason is Reason.REGISTRY_UNREACHABLE
-    assert "broke off or sent no proper answer" in failure.message
-
-
-def test_a_tag_is_not_believed_if_the_registry_contradicts_itself() -> None:
-    content = make_index(listed(make_child("linux/amd64"))).index.content
-    promised = f"sha256:{'0' * 64}"
-    failure = failure_against(always(response(200, content, f"Docker-Content-Digest: {promised}")))
-    assert failure.reason is Reason.DIGEST_MISMATCH
-    assert f"the registry promised {promised} for the tag 1" in failure.message
-
-
-def test_a_registry_may_send_its_clients_elsewhere(registry: Registry) -> None:
-    image = make_index(listed(make_child("linux/amd64")))
-    push(registry, image, "hello")
-
-    def redirect(head: bytes, send: Callable[[bytes], None], _: threading.Event) -> None:
-        path = head.split()[1].decode()
-        send(response(307, b"", f"Location: http://{registry.address}{path}"))
-
-    with answering(redirect) as address:
-        client = RegistryClient(insecure=frozenset({address}))
-        resolved = client.resolve(ImageReference.parse(f"{address}/hello:1"))
-    assert resolved.children == tuple(map(expected, image.children))
-
-
-def test_a_registry_that_sends_its_clients_round_in_circles_is_unreachable() -> None:
-    failure = failure_against(always(response(307, b"", "Location: /v2/hello/manifests/1")))
-    assert failure.reason is Reason.REGISTRY_UNREACHABLE
-
-
-def test_one_registry_that_hangs_delays_no_other(registry: Registry) -> None:
-    image = make_index(listed(make_child("linux/amd64")))
-    reference = push(registry, image, "undelayed")
-    asked = threading.Event()
-
-    def answer(_: bytes, __: Callable[[bytes], None], ended: threading.Event) -> None:
-        asked.set()
-        ended.wait()
-
-    with answering(answer) as address:
-        slow = RegistryClient(insecure=frozenset({address, registry.address}), timeout=30)
-        thread = threading.Thread(target=slow_resolve, args=(slow, address))
-        thread.start()
-        assert asked.wait(20)
-        assert slow.resolve(reference).children == tuple(map(expected, image.children))
-        assert thread.is_alive()
-    thread.join()
-
-
-def slow_resolve(client: RegistryClient, address: str) -> None:
-    failure_of(client, ImageReference.parse(f"{address}/hello:1"))

@@ -7,7 +7,7 @@ import yaml
 
 from polyfleet_controller.lab.broker import BrokerSettings, render_mosquitto_config
 from polyfleet_controller.lab.podman import PodmanStore, render_podman_files
-from polyfleet_controller.lab.registry import render_registry_config
+from polyfleet_controller.lab.registry import KeyPair, Protection, TokenIssuer, render_registry_config
 
 
 def test_a_registry_listens_on_loopback_and_lets_content_be_deleted() -> None:
@@ -17,6 +17,47 @@ def test_a_registry_listens_on_loopback_and_lets_content_be_deleted() -> None:
         "log": {"level": "warn"},
         "storage": {"filesystem": {"rootdirectory": "/srv/r"}, "delete": {"enabled": True}},
         "http": {"addr": "127.0.0.1:5001", "secret": "abc"},
+    }
+
+
+def test_a_registry_may_ask_for_passwords_over_tls() -> None:
+    protection = Protection(
+        passwords=Path("/srv/htpasswd"),
+        tls=KeyPair(certificate=Path("/srv/c.crt"), key=Path("/srv/c.key")),
+        clients=Path("/srv/ca.crt"),
+    )
+    config = yaml.safe_load(
+        render_registry_config(storage=Path("/srv/r"), port=5001, secret="abc", protection=protection)  # noqa: S106 - an example
+    )
+    assert (config["auth"], config["http"]) == (
+        {"htpasswd": {"realm": "polyfleet", "path": "/srv/htpasswd"}},
+        {
+            "addr": "127.0.0.1:5001",
+            "secret": "abc",
+            "tls": {"certificate": "/srv/c.crt", "key": "/srv/c.key", "clientcas": ["/srv/ca.crt"]},
+        },
+    )
+
+
+def test_a_registry_may_ask_for_tokens() -> None:
+    issuer = TokenIssuer(
+        realm="http://127.0.0.1:5002/token", service="lab", name="issuer", certificate=Path("/srv/i.crt")
+    )
+    config = yaml.safe_load(
+        render_registry_config(
+            storage=Path("/srv/r"),
+            port=5001,
+            secret="abc",  # noqa: S106 - an example
+            protection=Protection(issuer=issuer),
+        )
+    )
+    assert config["auth"] == {
+        "token": {
+            "realm": "http://127.0.0.1:5002/token",
+            "service": "lab",
+            "issuer": "issuer",
+            "rootcertbundle": "/srv/i.crt",
+        }
     }
 
 

@@ -23,7 +23,7 @@ from polyfleet_shared.codec import DecodeError, parse_json
 
 _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HELPER_LIMIT: Final = 64 * 1024
-_HELPER_SECONDS: Final = 10.0
+_HELPER_SECONDS: Final = 5.0
 # Of docker-credential-helpers: the helper's answer where it has none, and the user of an identity token.
 _NOT_FOUND: Final = b"credentials not found in native keychain"
 _IDENTITY_TOKEN: Final = "<token>"  # noqa: S105 - a name that stands for one

@@ -98,7 +98,7 @@ class Session:
                 break
             answer = self._channel.get(url, wanted, authorization=_header(authorization))
         self._check_status(answer, what, authorization)
-        if authorization is not None and authorization.fresh:
+        if authorization is not None:
             self._authorizer.remember(self.reference, authorization)
             self._authorization = replace(authorization, fresh=False)
         return answer
