@@ -1,4 +1,4 @@
-"""What an idle agent holds in memory, beside a process that imports its three libraries and holds a connection.
+"""An idle agent's memory, beside that of a process that imports its libraries and holds a connection.
 
 Proportional set size would flatter whichever shares more; both are measured as resident set size, in one run.
 """
@@ -18,6 +18,7 @@ MIB = 1024 * 1024
 
 BARE = """
 import sys, threading
+sys.modules["rich"] = None  # podman imports it where it is installed, as it is here but on no device
 import paho.mqtt.client, psutil, podman
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
