@@ -13,7 +13,7 @@ from controlroom import START, ControlRoom, Voice
 from polyfleet_controller.store.database import Database
 from polyfleet_controller.store.epochs import load_epoch, save_epoch
 from polyfleet_controller.store.errors import StoreError, UnstorableError
-from polyfleet_controller.store.tables import CONTROLLER, DEVICE, METADATA, REFUSAL
+from polyfleet_controller.store.tables import CONTENT, CONTROLLER, DEVICE, METADATA, PLATFORM_SET, REFUSAL
 
 
 def test_the_migrated_schema_is_exactly_the_tables(database_url: str) -> None:
@@ -123,7 +123,7 @@ def test_rows_of_a_device_that_is_not_there_are_refused(database: Database) -> N
 
 def test_there_is_one_epoch(database: Database) -> None:
     with database.read() as connection:
-        assert connection.execute(select(CONTROLLER)).all() == [(1, 1)]
+        assert connection.execute(select(CONTROLLER.c.id, CONTROLLER.c.epoch)).all() == [(1, 1)]
 
 
 def test_a_lost_connection_is_an_error_that_names_the_database_and_heals(tmp_path: Path) -> None:
@@ -158,3 +158,27 @@ def test_a_password_is_not_shown() -> None:
     assert "secret" not in str(raised.value)
     assert "check that it is up" in str(raised.value)
     database.close()
+
+
+def test_a_file_is_written_so_that_a_power_cut_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/polyfleet.db")
+    database.migrate()
+    with database.begin() as connection:
+        settings = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    database.close()
+
+
+def test_what_no_device_has_any_more_is_swept(database: Database) -> None:
+    room, voice = ControlRoom(database), Voice()
+    room.enrol(voice)
+    voice.platform = "linux/arm64"
+    room.receive(voice.describe())
+    for tag in ("1", "2", "3"):
+        room.apply(tag=tag)
+    with database.read() as connection:
+        for table in (CONTENT, PLATFORM_SET):
+            assert len(connection.execute(select(table)).all()) == 1

@@ -44,6 +44,19 @@ def test_the_new_epoch_is_above_the_one_that_was_seen(room: ControlRoom) -> None
     assert {item.version.epoch for item in room.deliver_documents().values()} == {12}
 
 
+def test_no_claim_of_a_device_can_use_up_the_numbers(room: ControlRoom) -> None:
+    liar, honest = Voice(name="liar"), Voice(name="honest")
+    room.enrol(liar, honest)
+    for claim in (2**62 - 1, 2**62, 2**62 + 1, 2**63 - 1):
+        seen = DocumentVersion(epoch=claim, generation=2**63 - 1, digest=digest("x"))
+        assert room.receive(liar.report(observed=seen)).refusals == ()
+        seen = DocumentVersion(epoch=claim, generation=1, digest=digest("x"))
+        assert room.receive(liar.report(observed=seen)).refusals == ()
+        room.settle(honest)
+        view = room.show(honest).device
+        assert (view.sync, view.epoch) == (Sync.IN_SYNC, 2**62)
+
+
 def test_a_device_that_lags_is_sent_its_document_again_but_not_in_a_loop(room: ControlRoom) -> None:
     voice = Voice()
     room.enrol(voice)

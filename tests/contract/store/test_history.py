@@ -97,6 +97,7 @@ def test_the_newest_thousand_events_of_each_device_are_kept(room: ControlRoom) -
     for _ in range(3):
         room.receive(*(noisy.tell() for _ in range(400)))
     assert seqs(room) == list(range(1200, 200, -1))
+    assert room.events.list("dev-1", PageRequest(limit=1000)).next_cursor is None
     assert len(room.events.list("dev-2", PageRequest()).items) == 1
     assert room.receive(noisy.tell()).acknowledgements == acknowledged(1201)
 

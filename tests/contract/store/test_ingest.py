@@ -225,7 +225,6 @@ def test_bad_messages_are_refused_with_their_path_and_delay_nothing(room: Contro
         bad.send(Channel.INVENTORY, b"x" * 70_000),
         bad.send(Channel.TELEMETRY, b'{"version":2}'),
         bad.send(Channel.DESIRED, b"{}"),
-        bad.report(observed=replace(FOREIGN, epoch=2**62)),
         Arrival(topic="polyfleet/v1/BAD/up/event", payload=b"{}", retained=False, received_at=room.now),
         *good.introduce(),
     )
@@ -241,7 +240,6 @@ def test_bad_messages_are_refused_with_their_path_and_delay_nothing(room: Contro
         "inventory": "up/inventory: 70000 bytes are more than the 65536 allowed",
         "telemetry": "up/telemetry: version: the number 2 is not spoken here; this side speaks 1",
         "desired": "is no topic that devices write to",
-        "reported": "up/reported: observed: no history is that long",
         "event": "is no topic that devices write to",
     }
     assert room.show(good).device.admission is Admission.ADMITTED

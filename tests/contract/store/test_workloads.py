@@ -266,6 +266,38 @@ def test_what_does_not_fit_into_a_document_leaves_the_old_one_in_force(room: Con
     assert [item.name for item in detail.assignments] == ["three", "two"]
 
 
+def test_a_document_that_fits_again_is_the_one_in_force(room: ControlRoom) -> None:
+    voice = Voice()
+    room.enrol(voice)
+    large = [{"name": f"V{n}", "value": "x" * 1000} for n in range(150)]
+    room.apply("one", env=large)
+    room.settle(voice)
+    room.apply("two", env=large)
+    room.workloads.delete("default", "two", now=room.now)
+    assert room.deliver() == ()
+    view = room.show(voice).device
+    assert (view.sync, view.conditions) == (Sync.IN_SYNC, ())
+
+
+def test_while_a_new_manifest_is_looked_up_a_device_is_not_held_for_the_old_one(room: ControlRoom) -> None:
+    voice = Voice()
+    room.enrol(voice)
+    room.shelf.answers["1"] = MISSING
+    room.apply()
+    seen = []
+
+    def move() -> None:
+        voice.platform = "linux/arm64"
+        room.receive(voice.describe())
+        seen.append(room.show(voice).assignments)
+
+    room.shelf.meanwhile = move
+    room.apply(tag="2")
+    assert seen == [()]
+    room.settle(voice)
+    assert room.show(voice).device.sync is Sync.IN_SYNC
+
+
 def test_a_device_whose_first_document_does_not_fit_says_so(room: ControlRoom) -> None:
     large = [{"name": f"V{n}", "value": "x" * 1000} for n in range(150)]
     room.apply("one", env=large)

@@ -31,6 +31,11 @@ def version(epoch: int, generation: int, content: str = "a") -> DocumentVersion:
         (version(2, 5), version(2, 6), Lag.AHEAD),
         (version(2, 5), version(3, 1), Lag.AHEAD),
         (version(2, 5), version(2, 5, "b"), Lag.AHEAD),
+        (version(2, 5), version(MAX_COUNTER - 1, 1), Lag.AHEAD),
+        (version(2, 5), version(MAX_COUNTER, 1), Lag.BEHIND),
+        (version(2, 5), version(3, MAX_COUNTER), Lag.BEHIND),
+        (version(MAX_COUNTER, 5), version(MAX_COUNTER, 5), Lag.CURRENT),
+        (version(MAX_COUNTER, 5), version(MAX_COUNTER, 6), Lag.BEHIND),
     ],
 )
 def test_a_device_stands_to_its_document(
@@ -48,6 +53,7 @@ def test_a_device_stands_to_its_document(
         ((3, 7), version(2, 90), (3, 8)),
         ((3, 7), version(3, 20), (3, 21)),
         ((3, 7), version(5, 1), (6, 8)),
+        ((3, 7), version(MAX_COUNTER, 1), (3, 8)),
     ],
 )
 def test_the_next_document_is_above_all_that_was_seen(

@@ -5,7 +5,7 @@ from typing import Final
 
 from polyfleet_shared.messages import DocumentVersion
 
-# Far beyond any honest history, and far enough below 64 bits that the next ones still fit.
+# Far beyond any honest history, and far enough below 64 bits that whatever follows still fits.
 MAX_COUNTER: Final = 2**62
 
 
@@ -19,14 +19,17 @@ class Lag(StrEnum):
 
 
 def compare(assigned: DocumentVersion | None, observed: DocumentVersion | None) -> Lag:
-    """Compare the document that was made for a device with the one it works by."""
+    """Compare the document that was made for a device with the one it works by.
+
+    A device that claims what cannot be gets its document, and no epoch begins for it.
+    """
     if assigned is None:
         return Lag.UNASSIGNED
-    if observed is None or observed.order < assigned.order:
+    if observed == assigned:
+        return Lag.CURRENT
+    if observed is None or observed.order < assigned.order or not is_plausible(observed):
         return Lag.BEHIND
-    if observed.order > assigned.order or observed.digest != assigned.digest:
-        return Lag.AHEAD
-    return Lag.CURRENT
+    return Lag.AHEAD
 
 
 def is_plausible(observed: DocumentVersion) -> bool:
@@ -41,7 +44,7 @@ def begin_epoch(epoch: int, ahead: DocumentVersion) -> int:
 
 def next_version(*, epoch: int, generation: int, observed: DocumentVersion | None) -> tuple[int, int]:
     """The (epoch, generation) of a device's next document: above all that it has seen, in the least steps."""
-    if observed is None or observed.order <= (epoch, generation):
+    if observed is None or observed.order <= (epoch, generation) or not is_plausible(observed):
         return epoch, generation + 1
     if observed.epoch == epoch:
         return epoch, observed.generation + 1

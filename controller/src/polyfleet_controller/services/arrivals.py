@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.observation import is_plausible
 from polyfleet_shared.codec import DecodeError, Problem
 from polyfleet_shared.messages import Event, Inventory, Presence, Reported, Stamp, Telemetry
 from polyfleet_shared.topics import Channel, InvalidTopicError, parse_topic
@@ -101,8 +100,6 @@ def _check(message: UpwardMessage) -> None:
                 raise DecodeError(
                     tuple(Problem(path=f"labels[{json.dumps(key[:80])}]", message=bounds) for key in long)
                 )
-        case Reported(observed=observed) if observed is not None and not is_plausible(observed):
-            raise DecodeError((Problem(path="observed", message="no history is that long"),))
         case _:
             pass
 

@@ -31,9 +31,10 @@ def save_contents(connection: Connection, contents: Mapping[str, Content]) -> No
 
 
 def sweep_contents(connection: Connection) -> None:
-    """Forget what no device's document holds any more."""
-    used = select(DEVICE.c.name).where(DEVICE.c.document_digest == CONTENT.c.digest).exists()
-    connection.execute(delete(CONTENT).where(~used))
+    """Forget what no device's document holds, and lists of platforms that no device has any more."""
+    for table, column in ((CONTENT, DEVICE.c.document_digest), (PLATFORM_SET, DEVICE.c.platform_set)):
+        used = select(DEVICE.c.name).where(column == table.c.digest).exists()
+        connection.execute(delete(table).where(~used))
 
 
 def load_platform_sets(
