@@ -29,7 +29,7 @@ from polyfleet_shared.wire import UpwardMessage, encode_message
 DEVICES = 2_000
 TURNS = 20
 SENDERS = 2
-ROUNDS = 3
+ROUNDS = int(__import__("os").environ.get("ROUNDS", "3"))
 AIM = 0.5
 
 HERE = Path(__file__).parent

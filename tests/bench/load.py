@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import (
     ContainerReport,
-    DocumentVersion,
     Event,
     EventKind,
     HostFacts,
@@ -29,6 +29,7 @@ from polyfleet_shared.messages import (
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from polyfleet_shared.topics import format_topic
 from polyfleet_shared.wire import CHANNEL_OF, UpwardMessage, encode_message
+from polyfleet_shared.workloads import DesiredWorkload
 
 WINDOW = 500
 # A device's turn: what it sends while most of a fleet is quiet, and some of it is not.
@@ -48,6 +49,7 @@ class Device:
     seq: int = 0
     events: int = 0
     connection: int = 0
+    document: DesiredDocument | None = None
 
     @property
     def name(self) -> str:
@@ -101,36 +103,46 @@ class Device:
         )
 
     def reported(self) -> Reported:
-        digest = "sha256:" + "a" * 64
+        """What it runs: all that its document says, if it has one."""
+        document = self.document
         return Reported(
             stamp=self._stamp(),
-            workloads=(
-                WorkloadReport(
-                    uid="w-1",
-                    namespace="default",
-                    name="hello",
-                    release="hello-1",
-                    phase=Phase.RUNNING,
-                    ready_seconds=30 * self.seq,
-                    containers=(
-                        ContainerReport(
-                            name="main", container_id="c" * 64, running=True, image_id=digest, child=digest
-                        ),
-                    ),
-                ),
-            ),
-            observed=DocumentVersion(epoch=1, generation=1, digest=digest),
+            observed=None if document is None else document.version,
+            workloads=()
+            if document is None
+            else tuple(_run(workload, ready_seconds=30 * self.seq) for workload in document.workloads),
         )
 
     def event(self) -> Event:
         self.events += 1
         stamp = Stamp(incarnation=self.incarnation, boot=1, seq=self.events)
         at = _START + timedelta(seconds=self.events)
-        return Event(stamp=stamp, kind=EventKind.STARTED, at=at, workload="w-1", release="hello-1")
+        return Event(stamp=stamp, kind=EventKind.STARTED, at=at, workload="hello", release="hello-1")
 
     def _stamp(self) -> Stamp:
         self.seq += 1
         return Stamp(incarnation=self.incarnation, boot=1, seq=self.seq)
+
+
+def _run(workload: DesiredWorkload, *, ready_seconds: int) -> WorkloadReport:
+    return WorkloadReport(
+        uid=workload.uid,
+        namespace=workload.namespace,
+        name=workload.name,
+        release=workload.release,
+        phase=Phase.RUNNING,
+        ready_seconds=ready_seconds,
+        containers=tuple(
+            ContainerReport(
+                name=container.name,
+                container_id="c" * 64,
+                running=True,
+                image_id=container.image.config,
+                child=container.image.child,
+            )
+            for container in workload.containers
+        ),
+    )
 
 
 def write_packets(path: Path, messages: Iterable[tuple[str, UpwardMessage]]) -> int:

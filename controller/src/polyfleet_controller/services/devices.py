@@ -156,7 +156,7 @@ def _resolve(device: Device) -> Device:
 
 
 def _commit(connection: Connection, before: Device, after: Device, now: datetime) -> bool:
-    outbox_changed = settle(connection, [Change(before=before, after=after)], now=now)
+    outbox_changed = settle(connection, [Change(before=before, after=after)], now=now).outbox_changed
     lives = load_lives(connection, [after.name]).get(after.name, {})
     save_lives(connection, {after.name: list(renew_lives(lives, after.lives, now=now).values())})
     return outbox_changed

@@ -9,17 +9,17 @@ from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.arrivals import Arrival, Read, Unreadable, read_arrival
 from polyfleet_controller.services.history import count_events, find_fresh, keep
 from polyfleet_controller.services.intake import Intake, fold
+from polyfleet_controller.services.knowledge import Knowledge
 from polyfleet_controller.services.lives import renew_lives
 from polyfleet_controller.services.refusals import Refusal, note_refusals
-from polyfleet_controller.services.settlement import Change, settle
+from polyfleet_controller.services.settlement import Change, Settled, settle
 from polyfleet_controller.store.contents import save_platform_sets
-from polyfleet_controller.store.database import Connection, Database
+from polyfleet_controller.store.database import Connection, Database, transaction_number
 from polyfleet_controller.store.devices import (
     Life,
     attach_lives,
     delete_lives,
     delete_tombstones,
-    load_devices,
     load_lives,
     load_tombstones,
     save_lives,
@@ -52,6 +52,7 @@ class Ingest:
         self._database = database
         # What was refused and belongs to no device: the latest, oldest first.
         self._told: dict[Refusal, None] = {}
+        self._knowledge = Knowledge()
 
     def apply(self, batch: Sequence[Arrival]) -> Outcome:
         """Commit a batch, in one transaction and in a number of statements that does not grow with it.
@@ -66,7 +67,13 @@ class Ingest:
         if not reads:
             return Outcome(acknowledgements=(), refusals=(), outbox_changed=False)
         with self._database.begin() as connection:
-            outcome = _commit(connection, reads)
+            number = transaction_number(connection)
+            committed = _commit(connection, reads, self._knowledge)
+        if committed.others_changed:
+            self._knowledge.forget()
+        else:
+            self._knowledge.keep(committed.devices, number=number)
+        outcome = committed.outcome
         return replace(outcome, refusals=self._tell_once(outcome.refusals))
 
     def _tell_once(self, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
@@ -77,26 +84,36 @@ class Ingest:
         return told
 
 
-def _commit(connection: Connection, reads: Sequence[Read]) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Committed:
+    """A batch as it is once its transaction is committed."""
+
+    outcome: Outcome
+    devices: Mapping[str, Device]
+    others_changed: bool
+
+
+def _commit(connection: Connection, reads: Sequence[Read], knowledge: Knowledge) -> _Committed:
     now = max(read.received_at for read in reads)
     names = {read.device for read in reads if read.device is not None}
-    known = load_devices(connection, names)
+    known = knowledge.find(connection, names)
     lives = _load_lives(connection, reads, known)
     known |= {name: attach_lives(known[name], found) for name, found in lives.items()}
     unknown = names - known.keys()
     intake = fold(reads, known, load_tombstones(connection, unknown) if unknown else frozenset())
     fresh = count_events(intake.devices, find_fresh(connection, intake.events))
-    outbox_changed = _save(connection, known, intake, now)
+    settled = _save(connection, known, intake, now)
 
     renewed = _renew_lives(intake, known, lives, now)
     history = keep(connection, intake.events, fresh, renewed)
     _save_lives(connection, lives, _merge(renewed, history.lives))
     unreadable = [read for read in reads if isinstance(read, Unreadable)]
-    return Outcome(
+    outcome = Outcome(
         acknowledgements=history.acknowledgements,
         refusals=note_refusals(connection, unreadable, intake.devices),
-        outbox_changed=outbox_changed,
+        outbox_changed=settled.outbox_changed,
     )
+    return _Committed(outcome=outcome, devices=settled.devices, others_changed=settled.others_changed)
 
 
 def _load_lives(
@@ -122,19 +139,19 @@ def _concerns_lives(read: Read, device: Device) -> bool:
     return incarnation != device.lives.current
 
 
-def _save(connection: Connection, known: Mapping[str, Device], intake: Intake, now: datetime) -> bool:
+def _save(connection: Connection, known: Mapping[str, Device], intake: Intake, now: datetime) -> Settled:
     save_platform_sets(connection, {item.inventory.platforms for item in intake.inventories.values()})
     reports = {name: stored.report for name, stored in intake.reports.items()}
     changes = [
         Change(before=known.get(name), after=device, report=reports.get(name))
         for name, device in intake.devices.items()
     ]
-    outbox_changed = settle(connection, changes, now=now)
+    settled = settle(connection, changes, now=now)
     delete_tombstones(connection, sorted(intake.returned))
     save_inventories(connection, list(intake.inventories.values()))
     save_reports(connection, list(intake.reports.values()))
     save_telemetry(connection, intake.telemetry)
-    return outbox_changed
+    return settled
 
 
 def _renew_lives(

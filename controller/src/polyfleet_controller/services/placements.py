@@ -81,4 +81,4 @@ def _settle_singly(connection: Connection, names: Sequence[str], now: datetime) 
         return False
     devices = load_devices(connection, names).values()
     changes = [Change(before=device, after=device, derive=True) for device in devices]
-    return settle(connection, changes, now=now)
+    return settle(connection, changes, now=now).outbox_changed

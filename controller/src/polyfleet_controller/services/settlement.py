@@ -64,8 +64,20 @@ class Change:
         )
 
 
-def settle(connection: Connection, changes: Sequence[Change], *, now: datetime) -> bool:
-    """Write devices and all that follows from their change; whether something is to be sent now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What was written of the devices, and whether others than these changed with them.
+
+    `outbox_changed` if something is to be sent now.
+    """
+
+    devices: Mapping[str, Device]
+    others_changed: bool
+    outbox_changed: bool
+
+
+def settle(connection: Connection, changes: Sequence[Change], *, now: datetime) -> Settled:
+    """Write devices and all that follows from their change."""
     return _Settlement(connection, changes, now=now).run()
 
 
@@ -78,7 +90,7 @@ class _Settlement:
         self._lags: dict[str, Lag] = {}
         self._old_epoch = self._epoch = load_epoch(connection)
 
-    def run(self) -> bool:
+    def run(self) -> Settled:
         judged = [name for name, change in self._changes.items() if change.is_judged]
         derived = [name for name in judged if self._changes[name].is_derived]
         before = load_assignments(self._connection, judged) if judged else {}
@@ -86,7 +98,12 @@ class _Settlement:
         after = {**before, **self._derive(derived, before)}
         after = self._judge(judged, after, self._reports(judged))
         self._save(before, after)
-        return self._send(judged)
+        outbox_changed = self._send(judged)
+        return Settled(
+            devices=self._devices,
+            others_changed=self._epoch != self._old_epoch,
+            outbox_changed=outbox_changed,
+        )
 
     def _meet_devices_ahead(self, names: Sequence[str]) -> None:
         for name in names:

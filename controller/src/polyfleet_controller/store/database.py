@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -26,7 +26,7 @@ from polyfleet_controller.store.errors import StoreError, UnstorableError
 from polyfleet_controller.store.tables import CONTROLLER
 
 # A use case hands its transaction to the store's functions, and needs no more of SQLAlchemy than its type.
-__all__ = ["POSTGRESQL", "SQLITE", "Connection", "Database"]
+__all__ = ["POSTGRESQL", "SQLITE", "Connection", "Database", "transaction_number"]
 
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
@@ -35,6 +35,8 @@ POSTGRESQL: Final = "postgresql"
 _BUSY_TIMEOUT: Final = 60
 _CONNECT_TIMEOUT: Final = 10
 _WRITES: Final = "polyfleet_writes"
+_NUMBER: Final = "polyfleet_number"
+_COUNT: Final = update(CONTROLLER).values(writes=CONTROLLER.c.writes + 1).returning(CONTROLLER.c.writes)
 # Any number that no other application takes in this database.
 _WRITER_LOCK: Final = 0x706F6C79
 
@@ -73,6 +75,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """A transaction that may write; it is committed at the end, and rolled back by an error."""
         with self._wrapping_errors(), _writing(self._engine) as connection:
+            connection.execution_options(**{_NUMBER: connection.execute(_COUNT).scalar_one()})
             yield connection
 
     @contextmanager
@@ -97,6 +100,15 @@ class Database:
             raise StoreError(f"the database {place} failed: {cause}; check that it is up") from error
         except DBAPIError as error:
             raise UnstorableError(f"the database does not take this: {error.orig}") from error
+
+
+def transaction_number(connection: Connection) -> int:
+    """How many transactions have written until now, this one of `begin` included.
+
+    Whoever saw the one before knows all that is there: nobody has written in between.
+    """
+    number: int = connection.get_execution_options()[_NUMBER]
+    return number
 
 
 def _read_url(text_form: str) -> URL:

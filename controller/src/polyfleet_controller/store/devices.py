@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Contact, Device, Document
 from polyfleet_controller.domain.incarnations import Lives
 from polyfleet_controller.domain.sync import Sync
-from polyfleet_controller.store.statements import Row, upsert
+from polyfleet_controller.store.bulk import Values, bulk_insert, bulk_update, bulk_upsert
+from polyfleet_controller.store.statements import upsert
 from polyfleet_controller.store.tables import DEVICE, INCARNATION, TOMBSTONE
 from polyfleet_controller.store.values import read_platform
 from polyfleet_shared.messages import DocumentVersion
@@ -31,14 +32,11 @@ _INDEXED = ("admission", "connectivity", "platform", "platform_set", "document_d
 _PLAIN = tuple(name for name in _COLUMNS if name not in {"name", *_HEARD, *_INDEXED})
 
 
-def _update_columns(names: Sequence[str]) -> Update:
-    statement = update(DEVICE).where(DEVICE.c.name == bindparam("key"))
-    return statement.values({name: bindparam(name) for name in names})
-
-
-_UPDATE_HEARD = _update_columns(_HEARD)
-_UPDATE_PLAIN = _update_columns(_PLAIN)
-_UPDATE_INDEXED = _update_columns(_INDEXED)
+_INSERT = bulk_insert(DEVICE, ("name", *_HEARD, *_PLAIN, *_INDEXED))
+_UPDATE_HEARD = bulk_update(DEVICE, _HEARD, key="name")
+_UPDATE_PLAIN = bulk_update(DEVICE, _PLAIN, key="name")
+_UPDATE_INDEXED = bulk_update(DEVICE, _INDEXED, key="name")
+_UPSERT_LIFE = bulk_upsert(INCARNATION)
 
 
 def load_devices(connection: Connection, names: Iterable[str]) -> dict[str, Device]:
@@ -59,9 +57,7 @@ def load_device(connection: Connection, name: str) -> Device | None:
 def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, Device]]) -> None:
     """Write devices, each beside what it was when loaded, None if it is new."""
     new = [device for before, device in changes if before is None]
-    if new:
-        rows = [{"name": item.name} | _heard(item) | _plain(item) | _indexed(item) for item in new]
-        connection.execute(insert(DEVICE), rows)
+    _INSERT.execute(connection, [(item.name, *_heard(item), *_plain(item), *_indexed(item)) for item in new])
     known = [(before, device) for before, device in changes if before is not None and before != device]
     for statement, columns in (
         (_UPDATE_HEARD, _heard),
@@ -69,12 +65,9 @@ def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, 
         (_UPDATE_INDEXED, _indexed),
     ):
         rows = [
-            after | {"key": device.name}
-            for before, device in known
-            if (after := columns(device)) != columns(before)
+            (*after, device.name) for before, device in known if (after := columns(device)) != columns(before)
         ]
-        if rows:
-            connection.execute(statement, rows)
+        statement.execute(connection, rows)
 
 
 def delete_device(connection: Connection, name: str, *, now: datetime) -> None:
@@ -129,7 +122,7 @@ def attach_lives(device: Device, lives: Mapping[str, Life]) -> Device:
 
 def save_lives(connection: Connection, lives: Mapping[str, Sequence[Life]]) -> None:
     """Write incarnations, by device."""
-    upsert(connection, INCARNATION, [_life_row(name, life) for name in lives for life in lives[name]])
+    _UPSERT_LIFE.execute(connection, [_life_row(name, life) for name in lives for life in lives[name]])
 
 
 def delete_lives(connection: Connection, lives: Sequence[tuple[str, str]]) -> None:
@@ -206,57 +199,45 @@ def read_device(row: ResultRow[Any]) -> Device:
     )
 
 
-def _heard(device: Device) -> dict[str, object]:
+def _heard(device: Device) -> Values:
+    """The values of _HEARD."""
     observed = device.observed
-    return {
-        "last_seen": device.last_seen,
-        "reported_boot": device.reported_order[0],
-        "reported_seq": device.reported_order[1],
-        "observed_epoch": None if observed is None else observed.epoch,
-        "observed_generation": None if observed is None else observed.generation,
-        "observed_digest": None if observed is None else observed.digest,
-    }
+    seen = (device.last_seen, *device.reported_order)
+    if observed is None:
+        return (*seen, None, None, None)
+    return (*seen, observed.epoch, observed.generation, observed.digest)
 
 
-def _plain(device: Device) -> dict[str, object]:
-    return {
-        "decided": device.decided,
-        "first_seen": device.first_seen,
-        "incarnation": device.lives.current,
-        "duplicate_since": device.duplicate_since,
-        "since": device.contact.since,
-        "presence_boot": device.contact.order[0],
-        "presence_connection": device.contact.order[1],
-        "presence_rank": device.contact.order[2],
-        "inventory_boot": device.inventory_order[0],
-        "inventory_seq": device.inventory_order[1],
-        "telemetry_boot": device.telemetry_order[0],
-        "telemetry_seq": device.telemetry_order[1],
-        "generation": device.document.generation,
-        "oversized": device.document.oversized,
-        "published_at": device.document.published_at,
-        "events": device.events,
-    }
+def _plain(device: Device) -> Values:
+    """The values of _PLAIN."""
+    return (
+        device.decided,
+        device.first_seen,
+        device.lives.current,
+        device.duplicate_since,
+        device.contact.since,
+        *device.contact.order,
+        *device.inventory_order,
+        *device.telemetry_order,
+        device.document.generation,
+        device.document.oversized,
+        device.document.published_at,
+        device.events,
+    )
 
 
-def _indexed(device: Device) -> dict[str, object]:
-    return {
-        "admission": device.admission.value,
-        "connectivity": device.contact.connectivity.value,
-        "platform": None if device.platform is None else str(device.platform),
-        "platform_set": device.platform_set,
-        "document_digest": device.document.digest,
-        "sync": device.sync.value,
-    }
+def _indexed(device: Device) -> Values:
+    """The values of _INDEXED."""
+    return (
+        device.admission.value,
+        device.contact.connectivity.value,
+        None if device.platform is None else str(device.platform),
+        device.platform_set,
+        device.document.digest,
+        device.sync.value,
+    )
 
 
-def _life_row(device: str, life: Life) -> Row:
-    return {
-        "device": device,
-        "incarnation": life.incarnation,
-        "first_seen": life.first_seen,
-        "superseded_at": life.superseded_at,
-        "boot": life.seen[0],
-        "connection": life.seen[1],
-        "acknowledged": life.acknowledged,
-    }
+def _life_row(device: str, life: Life) -> Values:
+    """The values of all of INCARNATION's columns."""
+    return (device, life.incarnation, life.first_seen, life.superseded_at, *life.seen, life.acknowledged)

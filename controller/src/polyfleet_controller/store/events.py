@@ -4,10 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, delete, select, tuple_
 
+from polyfleet_controller.store.bulk import Values, bulk_insert
 from polyfleet_controller.store.tables import DEVICE, EVENT, INCARNATION
 from polyfleet_shared.reasons import Reason
+
+_INSERT = bulk_insert(EVENT, [column.name for column in EVENT.columns])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,7 @@ def find_unacknowledged(connection: Connection, devices: Iterable[str]) -> set[E
 
 def add_events(connection: Connection, events: Sequence[StoredEvent]) -> None:
     """Keep events that are not kept yet."""
-    if events:
-        connection.execute(insert(EVENT), [_row(event) for event in events])
+    _INSERT.execute(connection, [_row(event) for event in events])
 
 
 def forget_events(connection: Connection, bounds: Sequence[tuple[str, int]]) -> None:
@@ -110,19 +112,20 @@ def has_device(connection: Connection, name: str) -> bool:
     return connection.execute(select(DEVICE.c.name).where(DEVICE.c.name == name)).first() is not None
 
 
-def _row(event: StoredEvent) -> dict[str, object]:
-    return {
-        "device": event.key.device,
-        "incarnation": event.key.incarnation,
-        "seq": event.key.seq,
-        "number": event.number,
-        "kind": event.kind,
-        "at": event.at,
-        "received_at": event.received_at,
-        "workload": event.workload,
-        "release": event.release,
-        "reason": None if event.reason is None else event.reason.value,
-        "message": event.message,
-        "size": event.size,
-        "seconds": event.seconds,
-    }
+def _row(event: StoredEvent) -> Values:
+    """The values of all of EVENT's columns."""
+    return (
+        event.key.device,
+        event.key.incarnation,
+        event.key.seq,
+        event.number,
+        event.kind,
+        event.at,
+        event.received_at,
+        event.workload,
+        event.release,
+        None if event.reason is None else event.reason.value,
+        event.message,
+        event.size,
+        event.seconds,
+    )

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
+from polyfleet_controller.store.bulk import bulk_upsert
 from polyfleet_controller.store.statements import upsert
 from polyfleet_controller.store.tables import DEVICE, DEVICE_LABEL, INVENTORY, REPORT, TELEMETRY
 from polyfleet_controller.store.values import write_conditions, write_labels
 from polyfleet_shared.messages import Inventory, Reported
 from polyfleet_shared.wire import decode_message
+
+_UPSERT_REPORT = bulk_upsert(REPORT)
+_UPSERT_TELEMETRY = bulk_upsert(TELEMETRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +66,15 @@ def save_inventories(connection: Connection, inventories: Sequence[StoredInvento
 
 def save_reports(connection: Connection, reports: Sequence[StoredReport]) -> None:
     """Write reports."""
-    upsert(
+    _UPSERT_REPORT.execute(
         connection,
-        REPORT,
         [
-            {
-                "device": item.device,
-                "incarnation": item.report.stamp.incarnation,
-                "conditions": write_conditions(item.report.conditions) if item.report.conditions else "",
-                "body": item.body,
-            }
+            (
+                item.device,
+                item.report.stamp.incarnation,
+                write_conditions(item.report.conditions) if item.report.conditions else "",
+                item.body,
+            )
             for item in reports
         ],
     )
@@ -79,7 +82,7 @@ def save_reports(connection: Connection, reports: Sequence[StoredReport]) -> Non
 
 def save_telemetry(connection: Connection, telemetry: Mapping[str, str]) -> None:
     """Write telemetry, by device."""
-    upsert(connection, TELEMETRY, [{"device": device, "body": body} for device, body in telemetry.items()])
+    _UPSERT_TELEMETRY.execute(connection, list(telemetry.items()))
 
 
 def load_reports(connection: Connection, devices: Iterable[str]) -> dict[str, Reported]:

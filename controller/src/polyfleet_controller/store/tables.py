@@ -49,12 +49,13 @@ def _of_workload() -> ForeignKeyConstraint:
 
 
 class _Controller(SQLModel, table=True):
-    """One row. A restored database begins a new epoch."""
+    """One row. A restored database begins a new epoch; `writes` counts the transactions that wrote."""
 
     __tablename__ = "controller"
 
     id: int = Field(primary_key=True)
     epoch: int = _number()
+    writes: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class _Device(SQLModel, table=True):
