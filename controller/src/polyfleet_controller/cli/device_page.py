@@ -163,7 +163,7 @@ def _assignment_facts(assignment: AssignmentView) -> Iterator[tuple[str, str | T
     if report is not None and not (assignment.held is not None and report.phase is Phase.HELD):
         yield from _report_facts(report, is_held=assignment.held is not None)
     yield "release", assignment.release or "none yet"
-    if report is not None and report.release != assignment.release:
+    if report is not None and report.release and report.release != assignment.release:
         yield "on device", f"it still works by release {report.release}"
     yield "platform", str(assignment.platform or NOTHING)
 
