@@ -14,6 +14,8 @@ ARGS ?=
 PATHS ?= .
 
 DISTRIBUTIONS := shared agent controller
+# Two tests at a time; those of one xdist_group share what is costly to make.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 # Sources that mypy checks; each distribution and the tests.
 TYPED := $(DISTRIBUTIONS:%=%/src) tests
 
@@ -34,13 +36,13 @@ demo: setup-demo ## Run the demo: one image on four architectures. Pass options 
 	@$(BIN)/polyfleet demo $(ARGS)
 
 test: setup lint types contracts ## Check and test everything that every change must pass.
-	$(BIN)/pytest -n 2 -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 check: setup lint types contracts ## The fast part of `make test`.
-	$(BIN)/pytest -n 2 tests/architecture tests/unit tests/property -m 'not slow'
+	$(PYTEST) tests/architecture tests/unit tests/property -m 'not slow'
 
 test-all: setup lint types contracts ## `make test`, and what takes too long for every change.
-	$(BIN)/pytest -n 2
+	$(PYTEST)
 
 bench: setup ## Print the benchmarks.
 	$(BIN)/pytest tests/bench --override-ini=python_files='bench_*.py' --capture=no --quiet

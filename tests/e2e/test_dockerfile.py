@@ -12,6 +12,8 @@ from polyfleet_controller.lab.processes import run
 from polyfleet_controller.lab.workspace import Workspace
 from waiting import wait_until
 
+pytestmark = pytest.mark.xdist_group("dockerfile")
+
 ROOT = Path(__file__).resolve().parents[2]
 BASE, IMAGE, NAME = "localhost/debian", "localhost/polyfleet-controller", "polyfleet"
 PIP_CONFIG = "[global]\nno-index = true\nfind-links = /wheels\n"

@@ -14,6 +14,8 @@ from polyfleet_controller.lab.errors import LabError
 from polyfleet_controller.lab.workspace import Workspace
 from waiting import wait_until
 
+pytestmark = pytest.mark.xdist_group("systemd")
+
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "docs/install.md"
 AGENT, CONTROLLER = "polyfleet-agent.service", "polyfleet-controller.service"
