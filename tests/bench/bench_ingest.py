@@ -143,7 +143,8 @@ def measure_controller(load: Load, directory: Path) -> float:
         url = f"127.0.0.1:{free_port()}"
         controller = ChildProcess.start(
             [
-                *(sys.executable, "-m", "polyfleet_controller.server", "serve", "--data", str(directory / "data")),
+                *(sys.executable, "-m", "polyfleet_controller.server", "serve"),
+                *("--data", str(directory / "data")),
                 *("--listen", url, "--broker", str(address), "--broker-username", address.username or ""),
                 *("--broker-password-file", str(password), "--log-level", "warning"),
             ],

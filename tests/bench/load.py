@@ -1,7 +1,7 @@
 """What a fleet sends, as fast as a broker takes it: packets made beforehand, written to plain sockets.
 
-`python load.py HOST:PORT USER PASSWORD FILE` connects, prints `ready`, and sends FILE once a line comes in; it
-prints `done` when the broker has acknowledged every message.
+`python load.py HOST:PORT USER PASSWORD FILE` connects, prints `ready`, and sends FILE once a line comes in;
+it prints `done` when the broker has acknowledged every message.
 """
 
 import socket
@@ -149,7 +149,7 @@ def write_packets(path: Path, messages: Iterable[tuple[str, UpwardMessage]]) -> 
     """Write PUBLISH packets, each behind its length, and return how many."""
     count = 0
     with path.open("wb") as file:
-        for count, (device, message) in enumerate(messages, 1):  # noqa: B007 - the last one is the number of all
+        for count, (device, message) in enumerate(messages, 1):
             topic = format_topic(device, CHANNEL_OF[type(message)]).encode()
             packet = _publish(topic, count % 65535 + 1, encode_message(message))
             file.write(struct.pack("!I", len(packet)) + packet)
