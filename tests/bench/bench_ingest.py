@@ -29,7 +29,7 @@ from polyfleet_shared.wire import UpwardMessage, encode_message
 DEVICES = 2_000
 TURNS = 20
 SENDERS = 2
-ROUNDS = int(__import__("os").environ.get("ROUNDS", "3"))
+ROUNDS = 3
 AIM = 0.5
 
 HERE = Path(__file__).parent
@@ -169,8 +169,8 @@ class Sentinel:
 
     def __init__(self, address: BrokerAddress, stack: ExitStack) -> None:
         self._device = Device(DEVICES)
-        account = {"username": address.username, "password": address.password}
-        self._peer = stack.enter_context(Peer("sentinel", address.port, **account))
+        peer = Peer("sentinel", address.port, username=address.username, password=address.password)
+        self._peer = stack.enter_context(peer)
         self._peer.subscribe(format_topic(self._device.name, Channel.ACK))
 
     def pass_through(self) -> None:
