@@ -148,16 +148,19 @@ def test_a_helper_is_asked_for_its_registrys_credentials(
     door = doors.make(Access.BASIC)
     answer = json.dumps({"ServerURL": door.address, "Username": USERNAME, "Secret": PASSWORD})
     program = tmp_path / "docker-credential-lab"
-    program.write_text(
-        f'#!/bin/sh\n[ "$*" = get ] && [ "$(cat)" = {door.address} ] && echo \'{answer}\'\n',
-        encoding="utf-8",
+    script = (
+        "#!/bin/sh",
+        f"echo run >>{tmp_path}/runs",
+        f'[ "$*" = get ] && [ "$(cat)" = {door.address} ] && echo \'{answer}\'',
     )
+    program.write_text("\n".join((*script, "")), encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     file = tmp_path / "auth.json"
     file.write_text(json.dumps({"credHelpers": {door.address: "lab"}}), encoding="utf-8")
     reference = door.push(IMAGE, "guarded")
     assert replace(door, auth_file=file).make_client().resolve(reference).children == CHILDREN
+    assert (tmp_path / "runs").read_text(encoding="utf-8") == "run\n"
     program.unlink()
     failure = failure_of(replace(door, auth_file=file), reference)
     assert (failure.reason, failure.message) == (

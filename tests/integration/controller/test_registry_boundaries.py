@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -96,9 +97,7 @@ class Stage:
     def serve(self, answer: Answer, *, tls: bool = False) -> str:
         return self._stack.enter_context(answering(answer, self._pair if tls else None))
 
-    def resolve(
-        self, address: str, *, insecure: bool, credentials: Sequence[str] = (), timeout: float = 20
-    ) -> ResolvedImage:
+    def make_client(self, address: str, *, insecure: bool, credentials: Sequence[str] = ()) -> RegistryClient:
         file = self._directory / "auth.json"
         encoded = BASIC.removeprefix("Basic ")
         file.write_text(
@@ -107,12 +106,15 @@ class Stage:
         certificates = self._directory / "certs.d"
         if not (certificates / address).exists():
             write_certificates(certificates, address, self._authority)
-        client = RegistryClient(
+        return RegistryClient(
             insecure=frozenset({address} if insecure else ()),
-            timeout=timeout,
+            timeout=20,
             credentials=CredentialStore(file),
             certificates=CertificateStore(certificates),
         )
+
+    def resolve(self, address: str, *, insecure: bool, credentials: Sequence[str] = ()) -> ResolvedImage:
+        client = self.make_client(address, insecure=insecure, credentials=credentials)
         return client.resolve(ImageReference.parse(f"{address}/team/hello:1"))
 
     def failure(self, address: str, *, insecure: bool, credentials: Sequence[str] = ()) -> RegistryFailure:
@@ -179,6 +181,18 @@ def test_who_a_registry_sends_its_clients_to_gets_no_password_by_asking_for_one(
     assert thief.shown == {None}
 
 
+def test_who_a_registry_sends_its_clients_to_names_no_token_server(stage: Stage) -> None:
+    tokens = Server(routes={"/token": give_token()})
+    realm = f"https://localhost:{port_of(stage.serve(tokens, tls=True))}/token"
+    thief = Server(requires="Bearer t", challenge=ask_for_token(realm))
+    elsewhere = stage.serve(thief, tls=True)
+    address = stage.serve(Server(routes={"/v2/": redirect(f"https://{elsewhere}/")}), tls=True)
+    failure = stage.failure(address, insecure=False, credentials=[address])
+    assert failure.reason is Reason.REGISTRY_DENIED
+    assert thief.shown == {None}
+    assert tokens.requests == []
+
+
 def test_a_redirect_that_gives_up_tls_is_not_followed(stage: Stage) -> None:
     plain = Server()
     elsewhere = stage.serve(plain)
@@ -216,6 +230,29 @@ def test_a_redirect_that_is_no_address_is_not_followed(stage: Stage, location: s
     failure = stage.failure(address, insecure=True)
     assert failure.reason is Reason.REGISTRY_UNREACHABLE
     assert message in failure.message
+
+
+def test_an_address_that_opens_a_store_is_neither_logged_nor_shown(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    store = Server(routes={"/blobs/broken": response(500)})
+    elsewhere = f"http://localhost:{port_of(stage.serve(store))}"
+    addresses = [
+        stage.serve(
+            Server(routes={"/v2/team/hello/blobs/": redirect(f"{elsewhere}{path}?X-Amz-Signature=secret")})
+        )
+        for path in ("/blobs/1", "/blobs/broken")
+    ]
+    stage.resolve(addresses[0], insecure=True)
+    failure = stage.failure(addresses[1], insecure=True)
+    assert "answered HTTP 500" in failure.message
+    assert "secret" not in failure.message
+    assert [path for path, _ in store.requests] == [
+        "/blobs/1?X-Amz-Signature=secret",
+        "/blobs/broken?X-Amz-Signature=secret",
+    ]
+    assert "secret" not in caplog.text
 
 
 # -- realms
@@ -341,6 +378,18 @@ def test_a_token_server_that_gives_none_is_named(
     assert failure.reason is reason
     assert message in failure.message
     assert "localhost" in failure.message or "the token server" in failure.message
+
+
+def test_what_a_registry_asked_for_is_shown_unasked_from_then_on(stage: Stage) -> None:
+    tokens = Server(routes={"/token": give_token()})
+    realm = f"http://{stage.serve(tokens)}/token"
+    for registry in (Server(requires=BASIC), Server(requires="Bearer t", challenge=ask_for_token(realm))):
+        address = stage.serve(registry)
+        client = stage.make_client(address, insecure=True, credentials=[address])
+        for _ in range(3):
+            client.resolve(ImageReference.parse(f"{address}/team/hello:1"))
+        # The tag each time, and the config once.
+        assert [shown for _, shown in registry.requests] == [None, *[registry.requires] * 4]
 
 
 @pytest.mark.parametrize(
