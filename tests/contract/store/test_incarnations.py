@@ -127,6 +127,17 @@ def test_a_rebuild_within_one_batch_keeps_only_what_the_new_life_said(room: Cont
     assert detail.telemetry is None
 
 
+def test_a_report_of_a_life_that_ends_in_the_same_batch_proves_nothing(room: ControlRoom) -> None:
+    voice = Voice()
+    room.enrol(voice)
+    room.apply()
+    room.settle(voice)
+    room.receive(voice.report(), voice.reinstall("life-2").connect())
+    detail = room.show(voice)
+    assert [(item.standing, item.report) for item in detail.assignments] == [("pending", None)]
+    assert detail.device.observed_generation is None
+
+
 def test_a_device_that_forgets_itself_at_every_boot_fills_no_table(room: ControlRoom) -> None:
     for number in range(1, 31):
         room.pass_time(seconds=1)

@@ -205,6 +205,27 @@ def test_an_answer_for_a_manifest_that_was_replaced_meanwhile_is_dropped(room: C
     ]
 
 
+@pytest.mark.usefixtures("voices")
+def test_an_answer_for_an_older_manifest_is_no_release_of_a_newer_one(room: ControlRoom) -> None:
+    room.shelf.answers["2"] = DOWN
+    room.shelf.meanwhile = lambda: room.apply(tag="2")
+    room.apply(tag="1")
+    view = room.workload().workload
+    assert (view.generation, view.observed_generation, view.release) == (2, 0, None)
+    assert view.condition == Condition(reason=Reason.REGISTRY_UNREACHABLE, message=DOWN.message)
+
+
+@pytest.mark.usefixtures("voices")
+def test_new_labels_do_not_make_up_for_a_missing_release(room: ControlRoom) -> None:
+    room.shelf.answers["1"] = MISSING
+    room.apply()
+    labelled = manifest()
+    labelled["metadata"]["labels"] = {"team": "a"}
+    view = room.workloads.apply(labelled, now=room.now).workload
+    assert (view.generation, view.observed_generation, view.release) == (2, 0, None)
+    assert view.condition is not None
+
+
 def test_a_deleted_workload_is_stopped_everywhere(room: ControlRoom, voices: tuple[Voice, ...]) -> None:
     room.apply("one")
     room.apply("two")

@@ -67,7 +67,6 @@ def _take(intake: Intake, device: Device, reading: Reading) -> None:
     name, message = device.name, reading.message
     if changed.lives.current != device.lives.current:
         intake.reports.pop(name, None)
-        intake.telemetry.pop(name, None)
     match message:
         case Inventory():
             changed = _apply_inventory(changed, message)

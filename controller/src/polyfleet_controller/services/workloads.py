@@ -132,8 +132,7 @@ def _apply(before: StoredWorkload | None, manifest: WorkloadManifest, now: datet
             retry_at=now,
         )
     if before.manifest == manifest:
-        # Asked for again: what waits for the registry need not wait for its turn.
-        return before if before.retry_at is None else replace(before, retry_at=now)
+        return before
     changed = replace(before, generation=before.generation + 1, manifest=manifest, updated_at=now)
     has_release = before.observed_generation == before.generation
     if has_release and before.manifest.spec == manifest.spec:
