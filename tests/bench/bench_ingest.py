@@ -1,70 +1,97 @@
 """Messages committed per second, beside a bare paho subscriber that only counts.
 
 Both take the same packets from the same kind of broker, in turns; the broker, the two processes that send and
-the one that takes share the machine. The controller is a process of its own, as in service, on SQLite.
+the one that takes share the machine. The controller is a process of its own, as in service, on a SQLite file
+that knows the fleet: every device runs one workload, and reports prove it.
 """
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice, product
+from datetime import UTC, datetime
+from itertools import cycle, islice, product
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from bench.load import TURN, Device, write_packets
+from controlroom import ControlRoom
 from fixtures.peers import Peer
 from polyfleet_controller.lab.ports import free_port
 from polyfleet_controller.lab.processes import ChildProcess
+from polyfleet_controller.services.ingest import Arrival
+from polyfleet_controller.store.database import Database
 from polyfleet_controller.transport.broker import Broker
 from polyfleet_controller.transport.messages import BrokerAddress
-from polyfleet_shared.messages import Event
 from polyfleet_shared.topics import Channel, format_topic
-from polyfleet_shared.wire import UpwardMessage, encode_message
+from polyfleet_shared.wire import CHANNEL_OF, UpwardMessage, encode_message
 
 DEVICES = 2_000
-TURNS = 20
+TURNS = 24
 SENDERS = 2
 ROUNDS = 3
 AIM = 0.5
+BATCH = 500
 
 HERE = Path(__file__).parent
-SENTINEL = "sentinel"
 
 
 @dataclass(frozen=True)
 class Load:
-    """Files of packets, one for each sender: what makes the fleet known, and what is measured."""
+    """Files of packets, one for each sender, and a database that knows the fleet."""
 
-    introduction: tuple[Path, ...]
-    measured: tuple[Path, ...]
-    introduced: int
+    files: tuple[Path, ...]
+    database: Path
     count: int
 
 
 def make_load(directory: Path) -> Load:
     fleet = [Device(number) for number in range(DEVICES)]
-    shares = [fleet[sender::SENDERS] for sender in range(SENDERS)]
-    introduction = [directory / f"introduction-{sender}" for sender in range(SENDERS)]
-    measured = [directory / f"measured-{sender}" for sender in range(SENDERS)]
-    introduced = sum(
-        write_packets(path, ((device.name, message) for device in share for message in device.introduce()))
-        for path, share in zip(introduction, shares, strict=True)
-    )
-    count = sum(write_packets(path, speak(share)) for path, share in zip(measured, shares, strict=True))
-    return Load(
-        introduction=tuple(introduction), measured=tuple(measured), introduced=introduced, count=count
+    database = directory / "polyfleet.db"
+    introduce(fleet, database)
+    files = tuple(directory / f"packets-{sender}" for sender in range(SENDERS))
+    count = sum(write_packets(path, speak(fleet[sender::SENDERS])) for sender, path in enumerate(files))
+    return Load(files=files, database=database, count=count)
+
+
+def introduce(fleet: list[Device], path: Path) -> None:
+    """Make the fleet known, give every device a workload, and hear that it runs."""
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    room = ControlRoom(database)
+    room.now = datetime.now(UTC)
+
+    def hear(messages: Iterator[tuple[str, UpwardMessage]]) -> None:
+        while batch := [arrive(device, message) for device, message in islice(messages, BATCH)]:
+            room.receive(*batch)
+
+    hear((device.name, message) for device in fleet for message in device.introduce())
+    room.apply()
+    documents = room.deliver_documents()
+    for device in fleet:
+        device.document = documents[device.name]
+    hear((device.name, device.reported()) for device in fleet)
+    database.close()
+
+
+def arrive(device: str, message: UpwardMessage) -> Arrival:
+    topic = format_topic(device, CHANNEL_OF[type(message)])
+    return Arrival(
+        topic=topic, payload=encode_message(message), retained=False, received_at=datetime.now(UTC)
     )
 
 
 def speak(share: list[Device]) -> Iterator[tuple[str, UpwardMessage]]:
     """Each device in turn, so that no batch can fold the messages of one into one."""
-    kinds = islice((kind for _ in range(TURNS) for kind in TURN), TURNS)
-    for kind, device in product(kinds, share):
+    for kind, device in product(islice(cycle(TURN), TURNS), share):
         yield device.name, device.say(kind)
 
 
@@ -110,8 +137,32 @@ class Senders:
             assert process.stdout.readline().strip() == word
 
 
-def measure_bare(load: Load, directory: Path) -> float:
-    """Seconds from the first message sent until the last is counted."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of the clock, from the first message sent until the last is taken; and of the taker's CPU."""
+
+    clock: float
+    cpu: float
+
+
+class Watch:
+    """Measures from now on what a process takes."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._cpu = self._read_cpu()
+        self._clock = time.perf_counter()
+
+    def stop(self) -> Cost:
+        return Cost(clock=time.perf_counter() - self._clock, cpu=self._read_cpu() - self._cpu)
+
+    def _read_cpu(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+def measure_bare(load: Load, directory: Path) -> Cost:
+    """Count all messages."""
     with running_broker(directory / "broker") as address:
         account = (str(address), address.username or "", address.password or "")
         with subprocess.Popen(
@@ -121,17 +172,17 @@ def measure_bare(load: Load, directory: Path) -> float:
         ) as bare:
             assert bare.stdout is not None
             assert bare.stdout.readline() == "ready\n"
-            senders = Senders(address, load.measured)
-            started = time.perf_counter()
+            senders = Senders(address, load.files)
+            watch = Watch(bare.pid)
             senders.send()
             assert bare.stdout.readline() == "done\n"
-            seconds = time.perf_counter() - started
+            cost = watch.stop()
             bare.kill()
-    return seconds
+    return cost
 
 
-def measure_controller(load: Load, directory: Path) -> float:
-    """Seconds from the first message sent until all are committed.
+def measure_controller(load: Load, directory: Path) -> Cost:
+    """Commit all messages.
 
     The broker hands messages on in their order: once an event that was sent after all of them is
     acknowledged, so are they.
@@ -140,28 +191,29 @@ def measure_controller(load: Load, directory: Path) -> float:
         address = stack.enter_context(running_broker(directory / "broker"))
         password = directory / "password"
         password.write_text(address.password or "", encoding="utf-8")
+        data = directory / "data"
+        data.mkdir()
+        shutil.copy(load.database, data)
         url = f"127.0.0.1:{free_port()}"
         controller = ChildProcess.start(
             [
-                *(sys.executable, "-m", "polyfleet_controller.server", "serve"),
-                *("--data", str(directory / "data")),
+                *(sys.executable, "-m", "polyfleet_controller.server", "serve", "--data", str(data)),
                 *("--listen", url, "--broker", str(address), "--broker-username", address.username or ""),
                 *("--broker-password-file", str(password), "--log-level", "warning"),
             ],
             log=directory / "log",
         )
         stack.callback(controller.stop)
-        controller.wait_until_ready(lambda: is_connected(url))
+        controller.wait_until_ready(lambda: is_at_rest(url), seconds=60)
         sentinel = Sentinel(address, stack)
-        Senders(address, load.introduction).send()
         sentinel.pass_through()
-        senders = Senders(address, load.measured)
-        started = time.perf_counter()
+        senders = Senders(address, load.files)
+        watch = Watch(controller.pid)
         senders.send()
         sentinel.pass_through()
-        seconds = time.perf_counter() - started
-        assert ask_health(url)["ingest"]["committed"] == load.introduced + load.count + 2
-    return seconds
+        cost = watch.stop()
+        assert ask_health(url)["ingest"]["committed"] == load.count + 2
+    return cost
 
 
 class Sentinel:
@@ -174,16 +226,18 @@ class Sentinel:
         self._peer.subscribe(format_topic(self._device.name, Channel.ACK))
 
     def pass_through(self) -> None:
-        event: Event = self._device.event()
-        self._peer.publish(format_topic(self._device.name, Channel.EVENT), encode_message(event))
+        event = encode_message(self._device.event())
+        self._peer.publish(format_topic(self._device.name, Channel.EVENT), event)
         self._peer.received.get(timeout=300)
 
 
-def is_connected(url: str) -> bool:
+def is_at_rest(url: str) -> bool:
+    """Whether it is connected, and has given the new broker all documents."""
     try:
-        return bool(ask_health(url)["broker"]["healthy"])
+        health = ask_health(url)
     except OSError:
         return False
+    return bool(health["broker"]["healthy"]) and health["outbox"].get("pending") == 0
 
 
 def ask_health(url: str) -> dict[str, dict[str, int]]:
@@ -192,7 +246,7 @@ def ask_health(url: str) -> dict[str, dict[str, int]]:
     return health
 
 
-SUBJECTS: dict[str, Callable[[Load, Path], float]] = {
+SUBJECTS: dict[str, Callable[[Load, Path], Cost]] = {
     "bare paho subscriber": measure_bare,
     "controller": measure_controller,
 }
@@ -200,27 +254,27 @@ SUBJECTS: dict[str, Callable[[Load, Path], float]] = {
 
 def test_ingest(tmp_path: Path) -> None:
     load = make_load(tmp_path)
-    rates: dict[str, list[float]] = {name: [] for name in SUBJECTS}
+    costs: dict[str, list[Cost]] = {name: [] for name in SUBJECTS}
     for number in range(ROUNDS):
         for name, measure in SUBJECTS.items():
             directory = tmp_path / f"{measure.__name__}-{number}"
             directory.mkdir()
-            rates[name].append(load.count / measure(load, directory))
-    show(load, rates)
+            costs[name].append(measure(load, directory))
+    show(load, costs)
 
 
-def show(load: Load, rates: dict[str, list[float]]) -> None:
+def show(load: Load, costs: dict[str, list[Cost]]) -> None:
+    rates = {name: [load.count / cost.clock for cost in found] for name, found in costs.items()}
     bare, controller = (median(found) for found in rates.values())
     print(f"\nIngest: {load.count} messages (QoS 1) of {DEVICES} devices, {ROUNDS} rounds in turns")
-    print(f"  {'':24}{'median/s':>10}   each round")
+    print(f"  {'':22}{'median/s':>10}{'CPU, µs each':>14}   each round")
     for name, found in rates.items():
+        cpu = median(cost.cpu for cost in costs[name]) / load.count * 1e6
         each = "  ".join(f"{rate:.0f}" for rate in found)
-        print(f"  {name:24}{median(found):10.0f}   {each}")
+        print(f"  {name:22}{median(found):10.0f}{cpu:14.0f}   {each}")
     print(f"  ratio {controller / bare:.2f} (aim: {AIM} or better)")
 
 
 if __name__ == "__main__":
-    import tempfile
-
     with tempfile.TemporaryDirectory() as scratch:
         test_ingest(Path(scratch))

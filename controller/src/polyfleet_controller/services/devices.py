@@ -20,7 +20,7 @@ from polyfleet_controller.services.views import (
     Page,
 )
 from polyfleet_controller.store.database import Connection, Database
-from polyfleet_controller.store.devices import delete_device, load_device, load_lives, save_lives
+from polyfleet_controller.store.devices import delete_device, load_device
 from polyfleet_controller.store.epochs import load_epoch
 from polyfleet_controller.store.events import list_events
 from polyfleet_controller.store.listings import (
@@ -32,6 +32,7 @@ from polyfleet_controller.store.listings import (
     load_inventory,
     load_telemetry,
 )
+from polyfleet_controller.store.lives import load_lives, save_lives
 from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import clear_channels
 from polyfleet_controller.store.refusals import load_refusals

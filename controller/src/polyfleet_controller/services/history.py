@@ -7,15 +7,13 @@ from typing import Final
 from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.intake import ReceivedEvent
 from polyfleet_controller.store.database import Connection
-from polyfleet_controller.store.devices import Life
 from polyfleet_controller.store.events import (
     EventKey,
     StoredEvent,
     add_events,
-    find_stored,
-    find_unacknowledged,
     forget_events,
 )
+from polyfleet_controller.store.lives import Life
 from polyfleet_shared.messages import Acknowledgement, Event
 
 KEPT: Final = 1000
@@ -42,12 +40,17 @@ def count_events(devices: dict[str, Device], fresh: Sequence[ReceivedEvent]) -> 
     return stored
 
 
-def find_fresh(connection: Connection, received: Sequence[ReceivedEvent]) -> list[ReceivedEvent]:
-    """The events that are not kept yet, each once."""
-    fresh = {_key(item): item for item in reversed(received)}
-    for key in find_stored(connection, fresh) if fresh else ():
-        del fresh[key]
-    return [item for item in received if fresh.get(_key(item)) is item]
+def find_fresh(
+    received: Sequence[ReceivedEvent], lives: Mapping[str, Mapping[str, Life]]
+) -> list[ReceivedEvent]:
+    """The events that are not kept yet, each once; `lives` are those known before this batch."""
+    none: Mapping[str, Life] = {}
+    fresh: dict[tuple[str, str, int], ReceivedEvent] = {}
+    for item in received:
+        life = lives.get(item.device, none).get(item.incarnation)
+        if life is None or (item.seq > life.acknowledged and item.seq not in life.waiting):
+            fresh.setdefault((item.device, item.incarnation, item.seq), item)
+    return list(fresh.values())
 
 
 def keep(
@@ -57,38 +60,53 @@ def keep(
     lives: Mapping[str, Mapping[str, Life]],
 ) -> History:
     """Write new events, forget the oldest, and see how far each life's are here without a gap."""
-    if not received:
-        return History(lives={}, acknowledgements=())
     add_events(connection, fresh)
     last = {event.key.device: event.number for event in fresh}
     full = [(device, number - KEPT) for device, number in last.items() if number > KEPT]
     forget_events(connection, full)
-    waiting = find_unacknowledged(connection, {item.device for item in received})
-    return _acknowledge(received, lives, waiting | {event.key for event in fresh})
+    return _acknowledge(received, fresh, lives)
 
 
 def _acknowledge(
-    received: Sequence[ReceivedEvent], lives: Mapping[str, Mapping[str, Life]], here: set[EventKey]
+    received: Sequence[ReceivedEvent],
+    fresh: Sequence[StoredEvent],
+    lives: Mapping[str, Mapping[str, Life]],
 ) -> History:
+    new: dict[tuple[str, str], set[int]] = {}
+    for event in fresh:
+        new.setdefault((event.key.device, event.key.incarnation), set()).add(event.key.seq)
+    moved: dict[str, list[Life]] = {}
+    acknowledgements: list[tuple[str, Acknowledgement]] = []
+    for (device, incarnation), after in _find_dropped(received).items():
+        before = lives[device].get(incarnation)
+        if before is None:
+            continue
+        life = _advance(before, new.get((device, incarnation), set()), after)
+        if life != before:
+            moved.setdefault(device, []).append(life)
+        if life.acknowledged:
+            acknowledgement = Acknowledgement(incarnation=incarnation, seq=life.acknowledged)
+            acknowledgements.append((device, acknowledgement))
+    return History(lives=moved, acknowledgements=tuple(acknowledgements))
+
+
+def _find_dropped(received: Sequence[ReceivedEvent]) -> dict[tuple[str, str], int]:
+    """Up to where no more events will come of each life that sent some: their devices no longer have them."""
     dropped: dict[tuple[str, str], int] = {}
     for item in received:
         key = (item.device, item.incarnation)
         after = 0 if item.event is None else min(item.event.after, item.seq - 1)
         dropped[key] = max(dropped.get(key, 0), after)
-    moved: dict[str, list[Life]] = {}
-    acknowledgements: list[tuple[str, Acknowledgement]] = []
-    for (device, incarnation), after in dropped.items():
-        life = lives[device].get(incarnation)
-        if life is None:
-            continue
-        seq = max(life.acknowledged, after)
-        while EventKey(device=device, incarnation=incarnation, seq=seq + 1) in here:
-            seq += 1
-        if seq != life.acknowledged:
-            moved.setdefault(device, []).append(replace(life, acknowledged=seq))
-        if seq:
-            acknowledgements.append((device, Acknowledgement(incarnation=incarnation, seq=seq)))
-    return History(lives=moved, acknowledgements=tuple(acknowledgements))
+    return dropped
+
+
+def _advance(life: Life, new: set[int], after: int) -> Life:
+    here = life.waiting | new
+    seq = max(life.acknowledged, after)
+    while seq + 1 in here:
+        seq += 1
+    waiting = frozenset(number for number in here if number > seq)
+    return replace(life, acknowledged=seq, waiting=waiting)
 
 
 def _key(received: ReceivedEvent) -> EventKey:

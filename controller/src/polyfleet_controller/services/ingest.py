@@ -9,21 +9,14 @@ from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.arrivals import Arrival, Read, Unreadable, read_arrival
 from polyfleet_controller.services.history import count_events, find_fresh, keep
 from polyfleet_controller.services.intake import Intake, fold
-from polyfleet_controller.services.knowledge import Knowledge
+from polyfleet_controller.services.knowledge import Facts, Knowledge
 from polyfleet_controller.services.lives import renew_lives
 from polyfleet_controller.services.refusals import Refusal, note_refusals
 from polyfleet_controller.services.settlement import Change, Settled, settle
 from polyfleet_controller.store.contents import save_platform_sets
 from polyfleet_controller.store.database import Connection, Database, transaction_number
-from polyfleet_controller.store.devices import (
-    Life,
-    attach_lives,
-    delete_lives,
-    delete_tombstones,
-    load_lives,
-    load_tombstones,
-    save_lives,
-)
+from polyfleet_controller.store.devices import delete_tombstones, load_tombstones
+from polyfleet_controller.store.lives import Life, attach_lives, delete_lives, save_lives
 from polyfleet_controller.store.messages import save_inventories, save_reports, save_telemetry
 from polyfleet_shared.messages import Acknowledgement, Event, Presence
 
@@ -68,11 +61,12 @@ class Ingest:
             return Outcome(acknowledgements=(), refusals=(), outbox_changed=False)
         with self._database.begin() as connection:
             number = transaction_number(connection)
+            self._knowledge.begin(connection)
             committed = _commit(connection, reads, self._knowledge)
         if committed.others_changed:
             self._knowledge.forget()
         else:
-            self._knowledge.keep(committed.devices, number=number)
+            self._knowledge.keep(committed.facts, number=number)
         outcome = committed.outcome
         return replace(outcome, refusals=self._tell_once(outcome.refusals))
 
@@ -86,47 +80,46 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Committed:
-    """A batch as it is once its transaction is committed."""
+    """A batch as it is once its transaction is committed; `others_changed` if facts are not all of it."""
 
     outcome: Outcome
-    devices: Mapping[str, Device]
+    facts: Facts
     others_changed: bool
 
 
 def _commit(connection: Connection, reads: Sequence[Read], knowledge: Knowledge) -> _Committed:
     now = max(read.received_at for read in reads)
     names = {read.device for read in reads if read.device is not None}
-    known = knowledge.find(connection, names)
-    lives = _load_lives(connection, reads, known)
+    known = knowledge.find_devices(connection, names)
+    lives = knowledge.find_lives(connection, _find_concerned(reads, known))
     known |= {name: attach_lives(known[name], found) for name, found in lives.items()}
     unknown = names - known.keys()
     intake = fold(reads, known, load_tombstones(connection, unknown) if unknown else frozenset())
-    fresh = count_events(intake.devices, find_fresh(connection, intake.events))
-    settled = _save(connection, known, intake, now)
+    fresh = count_events(intake.devices, find_fresh(intake.events, lives))
+    settled = _save(connection, known, intake, knowledge, now)
 
     renewed = _renew_lives(intake, known, lives, now)
     history = keep(connection, intake.events, fresh, renewed)
-    _save_lives(connection, lives, _merge(renewed, history.lives))
+    lives_after = _merge(renewed, history.lives)
+    _save_lives(connection, lives, lives_after)
     unreadable = [read for read in reads if isinstance(read, Unreadable)]
     outcome = Outcome(
         acknowledgements=history.acknowledgements,
         refusals=note_refusals(connection, unreadable, intake.devices),
         outbox_changed=settled.outbox_changed,
     )
-    return _Committed(outcome=outcome, devices=settled.devices, others_changed=settled.others_changed)
+    facts = Facts(devices=settled.devices, lives=lives_after, assignments=settled.assignments)
+    return _Committed(outcome=outcome, facts=facts, others_changed=settled.others_changed)
 
 
-def _load_lives(
-    connection: Connection, reads: Sequence[Read], known: Mapping[str, Device]
-) -> dict[str, dict[str, Life]]:
-    """The lives of devices from which came an event, or anything that is not of the one in force."""
+def _find_concerned(reads: Sequence[Read], known: Mapping[str, Device]) -> set[str]:
+    """The devices from which came an event, or anything that is not of the life in force."""
     names: set[str] = set()
     for read in reads:
         device = None if read.device is None else known.get(read.device)
         if device is not None and _concerns_lives(read, device):
             names.add(device.name)
-    found = load_lives(connection, names) if names else {}
-    return {name: found.get(name, {}) for name in names}
+    return names
 
 
 def _concerns_lives(read: Read, device: Device) -> bool:
@@ -139,14 +132,20 @@ def _concerns_lives(read: Read, device: Device) -> bool:
     return incarnation != device.lives.current
 
 
-def _save(connection: Connection, known: Mapping[str, Device], intake: Intake, now: datetime) -> Settled:
+def _save(
+    connection: Connection,
+    known: Mapping[str, Device],
+    intake: Intake,
+    knowledge: Knowledge,
+    now: datetime,
+) -> Settled:
     save_platform_sets(connection, {item.inventory.platforms for item in intake.inventories.values()})
     reports = {name: stored.report for name, stored in intake.reports.items()}
     changes = [
         Change(before=known.get(name), after=device, report=reports.get(name))
         for name, device in intake.devices.items()
     ]
-    settled = settle(connection, changes, now=now)
+    settled = settle(connection, changes, now=now, find_assignments=knowledge.find_assignments)
     delete_tombstones(connection, sorted(intake.returned))
     save_inventories(connection, list(intake.inventories.values()))
     save_reports(connection, list(intake.reports.values()))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from polyfleet_controller.domain.incarnations import NEVER, Lives
-from polyfleet_controller.store.devices import Life
+from polyfleet_controller.store.lives import Life
 
 # A device whose state directory does not outlast a boot has a new life with each.
 KEPT: Final = 20
@@ -27,7 +27,8 @@ def renew_lives(known: Mapping[str, Life], lives: Lives, *, now: datetime) -> di
         del renewed[incarnation]
     if lives.current is not None:
         current = known.get(lives.current) or _begin(lives.current, now)
-        renewed[lives.current] = replace(current, superseded_at=None)
+        again = current.superseded_at is not None
+        renewed[lives.current] = replace(current, superseded_at=None) if again else current
     return renewed
 
 

@@ -4,10 +4,10 @@ Everything is derived from what is known after the change, whatever led to it: m
 workload. It costs the same number of statements for one device and for a thousand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from polyfleet_controller.domain.devices import Admission, Device, Document
 from polyfleet_controller.domain.documents import Content, find_excess, make_content
@@ -22,12 +22,13 @@ from polyfleet_controller.store.epochs import load_epoch, save_epoch
 from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import cancel_later, send_all_desired, send_desired, send_desired_later
 from polyfleet_controller.store.workloads import load_placeable
-from polyfleet_shared.messages import Reported
+from polyfleet_shared.messages import DocumentVersion, Reported
 
 # A device that does not take its document, or whose broker lost it, is sent it again, but not in a loop.
 RESEND_AFTER: Final = timedelta(seconds=30)
 
-Assignments = Mapping[str, Assignment]
+Assignments: TypeAlias = Mapping[str, Assignment]
+FindAssignments: TypeAlias = Callable[[Connection, Iterable[str]], Mapping[str, Assignments]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +69,26 @@ class Change:
 class Settled:
     """What was written of the devices, and whether others than these changed with them.
 
-    `outbox_changed` if something is to be sent now.
+    `assignments` are all of those whose standing was looked at. `outbox_changed` if something is to be sent
+    now.
     """
 
     devices: Mapping[str, Device]
+    assignments: Mapping[str, Assignments]
     others_changed: bool
     outbox_changed: bool
 
 
-def settle(connection: Connection, changes: Sequence[Change], *, now: datetime) -> Settled:
+def settle(
+    connection: Connection,
+    changes: Sequence[Change],
+    *,
+    now: datetime,
+    find_assignments: FindAssignments = load_assignments,
+) -> Settled:
     """Write devices and all that follows from their change."""
-    return _Settlement(connection, changes, now=now).run()
+    settlement = _Settlement(connection, changes, now=now)
+    return settlement.run(find_assignments)
 
 
 class _Settlement:
@@ -88,12 +98,14 @@ class _Settlement:
         self._now = now
         self._devices = {name: change.after for name, change in self._changes.items()}
         self._lags: dict[str, Lag] = {}
+        # Few for many devices: those of one list of platforms have the same document.
+        self._versions: dict[tuple[int, int, str | None], DocumentVersion | None] = {}
         self._old_epoch = self._epoch = load_epoch(connection)
 
-    def run(self) -> Settled:
+    def run(self, find_assignments: FindAssignments) -> Settled:
         judged = [name for name, change in self._changes.items() if change.is_judged]
         derived = [name for name in judged if self._changes[name].is_derived]
-        before = load_assignments(self._connection, judged) if judged else {}
+        before = find_assignments(self._connection, judged) if judged else {}
         self._meet_devices_ahead(judged)
         after = {**before, **self._derive(derived, before)}
         after = self._judge(judged, after, self._reports(judged))
@@ -101,6 +113,7 @@ class _Settlement:
         outbox_changed = self._send(judged)
         return Settled(
             devices=self._devices,
+            assignments=after,
             others_changed=self._epoch != self._old_epoch,
             outbox_changed=outbox_changed,
         )
@@ -219,7 +232,11 @@ class _Settlement:
         return any(moment <= self._now for _, moment in due)
 
     def _lag(self, device: Device) -> Lag:
-        return compare(device.document.version(self._epoch), device.observed)
+        document = device.document
+        key = (self._epoch, document.generation, document.digest)
+        if key not in self._versions:
+            self._versions[key] = document.version(self._epoch)
+        return compare(self._versions[key], device.observed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,28 @@
 """Devices as the domain knows them, read and written by the batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Contact, Device, Document
 from polyfleet_controller.domain.incarnations import Lives
 from polyfleet_controller.domain.sync import Sync
-from polyfleet_controller.store.bulk import Values, bulk_insert, bulk_update, bulk_upsert
+from polyfleet_controller.store.bulk import Values, bulk_insert, bulk_update
+from polyfleet_controller.store.lives import attach_lives, load_lives
 from polyfleet_controller.store.statements import upsert
-from polyfleet_controller.store.tables import DEVICE, INCARNATION, TOMBSTONE
+from polyfleet_controller.store.tables import DEVICE, TOMBSTONE
 from polyfleet_controller.store.values import read_platform
 from polyfleet_shared.messages import DocumentVersion
 
 _COLUMNS = tuple(column.name for column in DEVICE.columns)
-# What every report changes.
+# What reports and events change.
 _HEARD = (
     "last_seen",
+    "events",
     "reported_boot",
     "reported_seq",
     "observed_epoch",
@@ -30,13 +32,19 @@ _HEARD = (
 # An index is written again for each row whose column is set, changed or not.
 _INDEXED = ("admission", "connectivity", "platform", "platform_set", "document_digest", "sync")
 _PLAIN = tuple(name for name in _COLUMNS if name not in {"name", *_HEARD, *_INDEXED})
-
+# Where these are the same, so are all of the columns above.
+_get_heard = attrgetter("last_seen", "events", "reported_order", "observed")
+_get_plain = attrgetter(
+    "decided", "lives", "duplicate_since", "contact", "inventory_order", "telemetry_order", "document"
+)
+_get_indexed = attrgetter(
+    "admission", "contact.connectivity", "platform", "platform_set", "document.digest", "sync"
+)
 
 _INSERT = bulk_insert(DEVICE, ("name", *_HEARD, *_PLAIN, *_INDEXED))
 _UPDATE_HEARD = bulk_update(DEVICE, _HEARD, key="name")
 _UPDATE_PLAIN = bulk_update(DEVICE, _PLAIN, key="name")
 _UPDATE_INDEXED = bulk_update(DEVICE, _INDEXED, key="name")
-_UPSERT_LIFE = bulk_upsert(INCARNATION)
 
 
 def load_devices(connection: Connection, names: Iterable[str]) -> dict[str, Device]:
@@ -58,15 +66,13 @@ def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, 
     """Write devices, each beside what it was when loaded, None if it is new."""
     new = [device for before, device in changes if before is None]
     _INSERT.execute(connection, [(item.name, *_heard(item), *_plain(item), *_indexed(item)) for item in new])
-    known = [(before, device) for before, device in changes if before is not None and before != device]
-    for statement, columns in (
-        (_UPDATE_HEARD, _heard),
-        (_UPDATE_PLAIN, _plain),
-        (_UPDATE_INDEXED, _indexed),
+    known = [(before, device) for before, device in changes if before is not None]
+    for statement, get, columns in (
+        (_UPDATE_HEARD, _get_heard, _heard),
+        (_UPDATE_PLAIN, _get_plain, _plain),
+        (_UPDATE_INDEXED, _get_indexed, _indexed),
     ):
-        rows = [
-            (*after, device.name) for before, device in known if (after := columns(device)) != columns(before)
-        ]
+        rows = [(*columns(device), device.name) for before, device in known if get(device) != get(before)]
         statement.execute(connection, rows)
 
 
@@ -86,52 +92,6 @@ def delete_tombstones(connection: Connection, names: Sequence[str]) -> None:
     """These devices are back: from here on their own row says that they are pending."""
     if names:
         connection.execute(delete(TOMBSTONE).where(TOMBSTONE.c.device.in_(names)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
-    """One incarnation as it is kept."""
-
-    incarnation: str
-    first_seen: datetime
-    superseded_at: datetime | None
-    seen: tuple[int, int]
-    acknowledged: int
-
-
-def load_lives(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, Life]]:
-    """Every incarnation of these devices, by device and incarnation."""
-    lives: dict[str, dict[str, Life]] = {}
-    query = select(INCARNATION).where(INCARNATION.c.device.in_(list(names)))
-    for row in connection.execute(query.order_by(INCARNATION.c.first_seen)):
-        lives.setdefault(row.device, {})[row.incarnation] = Life(
-            incarnation=row.incarnation,
-            first_seen=row.first_seen,
-            superseded_at=row.superseded_at,
-            seen=(row.boot, row.connection),
-            acknowledged=row.acknowledged,
-        )
-    return lives
-
-
-def attach_lives(device: Device, lives: Mapping[str, Life]) -> Device:
-    """The device with its former lives."""
-    former = {key: life.seen for key, life in lives.items() if key != device.lives.current}
-    return replace(device, lives=Lives(current=device.lives.current, former=former))
-
-
-def save_lives(connection: Connection, lives: Mapping[str, Sequence[Life]]) -> None:
-    """Write incarnations, by device."""
-    _UPSERT_LIFE.execute(connection, [_life_row(name, life) for name in lives for life in lives[name]])
-
-
-def delete_lives(connection: Connection, lives: Sequence[tuple[str, str]]) -> None:
-    """Forget these (device, incarnation)."""
-    if lives:
-        statement = delete(INCARNATION).where(
-            INCARNATION.c.device == bindparam("key"), INCARNATION.c.incarnation == bindparam("life")
-        )
-        connection.execute(statement, [{"key": device, "life": life} for device, life in lives])
 
 
 def read_device(row: ResultRow[Any]) -> Device:
@@ -202,7 +162,7 @@ def read_device(row: ResultRow[Any]) -> Device:
 def _heard(device: Device) -> Values:
     """The values of _HEARD."""
     observed = device.observed
-    seen = (device.last_seen, *device.reported_order)
+    seen = (device.last_seen, device.events, *device.reported_order)
     if observed is None:
         return (*seen, None, None, None)
     return (*seen, observed.epoch, observed.generation, observed.digest)
@@ -222,7 +182,6 @@ def _plain(device: Device) -> Values:
         device.document.generation,
         device.document.oversized,
         device.document.published_at,
-        device.events,
     )
 
 
@@ -236,8 +195,3 @@ def _indexed(device: Device) -> Values:
         device.document.digest,
         device.sync.value,
     )
-
-
-def _life_row(device: str, life: Life) -> Values:
-    """The values of all of INCARNATION's columns."""
-    return (device, life.incarnation, life.first_seen, life.superseded_at, *life.seen, life.acknowledged)

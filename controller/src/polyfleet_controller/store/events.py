@@ -1,13 +1,13 @@
 """The history of devices, bounded per device, and how far it is acknowledged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select
 
 from polyfleet_controller.store.bulk import Values, bulk_insert
-from polyfleet_controller.store.tables import DEVICE, EVENT, INCARNATION
+from polyfleet_controller.store.tables import DEVICE, EVENT
 from polyfleet_shared.reasons import Reason
 
 _INSERT = bulk_insert(EVENT, [column.name for column in EVENT.columns])
@@ -37,34 +37,6 @@ class StoredEvent:
     message: str = ""
     size: int | None = None
     seconds: float | None = None
-
-
-def find_stored(connection: Connection, keys: Iterable[EventKey]) -> set[EventKey]:
-    """Which of these events are kept already."""
-    columns = (EVENT.c.device, EVENT.c.incarnation, EVENT.c.seq)
-    wanted = [(key.device, key.incarnation, key.seq) for key in keys]
-    found = connection.execute(select(*columns).where(tuple_(*columns).in_(wanted)))
-    return {EventKey(device=row.device, incarnation=row.incarnation, seq=row.seq) for row in found}
-
-
-def find_unacknowledged(connection: Connection, devices: Iterable[str]) -> set[EventKey]:
-    """Events of these devices that are kept, but not acknowledged, since one before them is missing."""
-    query = (
-        select(EVENT.c.device, EVENT.c.incarnation, EVENT.c.seq)
-        .join(
-            INCARNATION,
-            and_(
-                INCARNATION.c.device == EVENT.c.device,
-                INCARNATION.c.incarnation == EVENT.c.incarnation,
-                INCARNATION.c.acknowledged < EVENT.c.seq,
-            ),
-        )
-        .where(EVENT.c.device.in_(list(devices)))
-    )
-    return {
-        EventKey(device=row.device, incarnation=row.incarnation, seq=row.seq)
-        for row in connection.execute(query)
-    }
 
 
 def add_events(connection: Connection, events: Sequence[StoredEvent]) -> None:
