@@ -57,7 +57,8 @@ def test_the_controllers_file_shows_every_variable() -> None:
 def test_the_controllers_file_shows_the_defaults() -> None:
     text = uncomment(SYSTEMD / "controller.env")
     shown = dict(re.findall(r"^(POLYFLEET_[A-Z_]+)=(.*)$", text, re.MULTILINE))
-    chosen = {"POLYFLEET_DATABASE_URL", *(name for name in shown if name.startswith("POLYFLEET_BROKER"))}
+    chosen = {"POLYFLEET_DATABASE_URL", "POLYFLEET_REGISTRY_AUTH_FILE"}
+    chosen |= {name for name in shown if name.startswith("POLYFLEET_BROKER")}
     chosen.remove("POLYFLEET_BROKER_LISTEN")
     as_shown = read_options(["serve"], {name: value for name, value in shown.items() if name not in chosen})
     assert as_shown == read_options(["serve"], {})

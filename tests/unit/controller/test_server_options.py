@@ -23,6 +23,8 @@ def test_nothing_needs_to_be_configured() -> None:
         broker=None,
         broker_listen=Endpoint(host="127.0.0.1", port=1883),
         insecure_registries=frozenset(),
+        registry_auth_file=None,
+        registry_certs=Path("/etc/containers/certs.d"),
         log_level=logging.INFO,
     )
 
@@ -37,6 +39,8 @@ def test_every_option_can_come_from_the_environment() -> None:
         "POLYFLEET_BROKER_PASSWORD_FILE": "/run/secret",
         "POLYFLEET_BROKER_LISTEN": "localhost:1885",
         "POLYFLEET_INSECURE_REGISTRIES": "127.0.0.1:5000 registry.example",
+        "POLYFLEET_REGISTRY_AUTH_FILE": "/run/auth.json",
+        "POLYFLEET_REGISTRY_CERTS": "/run/certs.d",
         "POLYFLEET_LOG_LEVEL": "debug",
     }
     assert read_options(["serve"], environment) == ServeOptions(
@@ -50,6 +54,8 @@ def test_every_option_can_come_from_the_environment() -> None:
         ),
         broker_listen=Endpoint(host="127.0.0.1", port=1885),
         insecure_registries=frozenset({"127.0.0.1:5000", "registry.example"}),
+        registry_auth_file=Path("/run/auth.json"),
+        registry_certs=Path("/run/certs.d"),
         log_level=logging.DEBUG,
     )
 

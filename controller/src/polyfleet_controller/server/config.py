@@ -15,6 +15,7 @@ from polyfleet_shared.errors import PolyfleetError
 DEFAULT_DATA: Final = "/var/lib/polyfleet-controller"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 DEFAULT_BROKER_LISTEN: Final = "127.0.0.1:1883"
+DEFAULT_REGISTRY_CERTS: Final = "/etc/containers/certs.d"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _MAX_PORT: Final = 65535
@@ -56,6 +57,8 @@ class ServeOptions:
     broker: ExternalBroker | None
     broker_listen: Endpoint
     insecure_registries: frozenset[str]
+    registry_auth_file: Path | None
+    registry_certs: Path
     log_level: int
 
 
@@ -91,6 +94,8 @@ def read_options(
         broker=_read_broker(parsed),
         broker_listen=_read_loopback("--broker-listen", parsed.broker_listen),
         insecure_registries=_read_registries(parsed.insecure_registry, environment),
+        registry_auth_file=Path(parsed.registry_auth_file) if parsed.registry_auth_file else None,
+        registry_certs=Path(parsed.registry_certs),
         log_level=_read_log_level(parsed.log_level),
     )
 
@@ -139,6 +144,8 @@ def _add_serve(parser: argparse.ArgumentParser, environment: Mapping[str, str]) 
         help="registry to speak plain HTTP with; may be repeated "
         "(POLYFLEET_INSECURE_REGISTRIES holds several, separated by spaces)",
     )
+    add("--registry-auth-file", None, "FILE", "credentials for registries, as `podman login` writes them")
+    add("--registry-certs", DEFAULT_REGISTRY_CERTS, "DIR", "registries' private CAs: HOST[:PORT]/*.crt")
     add("--log-level", "info", "LEVEL", "debug, info, warning or error")
 
 

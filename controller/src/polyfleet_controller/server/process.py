@@ -15,7 +15,10 @@ from typing import Final
 
 import uvicorn
 
+from polyfleet_controller.registry.certificates import CertificateStore
 from polyfleet_controller.registry.client import RegistryClient
+from polyfleet_controller.registry.credential_store import CredentialStore
+from polyfleet_controller.registry.credentials import CredentialError
 from polyfleet_controller.server.config import ConfigurationError, Endpoint, ExternalBroker, ServeOptions
 from polyfleet_controller.server.monitor import Monitor
 from polyfleet_controller.server.notify import Notifier
@@ -54,10 +57,10 @@ def serve(options: ServeOptions) -> None:
     with contextlib.ExitStack() as stack:
         _on_stop_signals(_leave)
         _take(options.data, stack)
+        registry = _make_registry(options)
         listener = stack.enter_context(_listen(options.listen))
         database = _open_database(options.database_url, stack)
         address = _find_broker(options, stack)
-        registry = RegistryClient(insecure=options.insecure_registries, timeout=_REGISTRY_SECONDS)
         parts = Parts(database, address, registry)
         # From here on a signal is uvicorn's, and once it has stopped, everything stops anyway.
         _on_stop_signals(_stay)
@@ -109,6 +112,20 @@ def _listen(endpoint: Endpoint) -> socket.socket:
         raise ServerError(
             f"nothing can listen on {endpoint}: {error.strerror}; choose another port with --listen"
         ) from error
+
+
+def _make_registry(options: ServeOptions) -> RegistryClient:
+    credentials = CredentialStore(options.registry_auth_file)
+    try:
+        credentials.check()
+    except CredentialError as error:
+        raise ConfigurationError(f"--registry-auth-file: {error}") from error
+    return RegistryClient(
+        insecure=options.insecure_registries,
+        timeout=_REGISTRY_SECONDS,
+        credentials=credentials,
+        certificates=CertificateStore(options.registry_certs),
+    )
 
 
 def _open_database(url: str, stack: contextlib.ExitStack) -> Database:
