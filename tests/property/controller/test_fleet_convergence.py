@@ -52,6 +52,7 @@ class Fleet(RuleBasedStateMachine):
             name: Voice(name=name, platform=platform, incarnation=self._new_life())
             for name, platform in zip(NAMES, PLATFORMS, strict=False)
         }
+        self.carry_on()
 
     def _open(self, database: Database) -> None:
         self.room = ControlRoom(database)
@@ -68,6 +69,17 @@ class Fleet(RuleBasedStateMachine):
     @rule(name=devices)
     def connect(self, name: str) -> None:
         self.room.receive(*self.voices[name].introduce())
+
+    @rule()
+    def carry_on(self) -> None:
+        """Everything works for a while."""
+        self.room.receive(*(arrival for voice in self.voices.values() for arrival in voice.introduce()))
+        self._exchange()
+
+    @rule(tag=st.sampled_from(TAGS))
+    def change_something_and_carry_on(self, tag: str) -> None:
+        self.apply("one", tag)
+        self._exchange()
 
     @rule(name=devices)
     def report(self, name: str) -> None:
@@ -162,6 +174,14 @@ class Fleet(RuleBasedStateMachine):
         self.tags = dict(self.tags_at_backup)
         self._restart_on(shutil.copy(self.backup, self._new_file()))
 
+    @rule(tag=st.sampled_from(TAGS), other=st.sampled_from(TAGS))
+    def forget_what_devices_have_seen(self, tag: str, other: str) -> None:
+        """The backup is older than the last change, and another change follows it."""
+        self.back_up()
+        self.change_something_and_carry_on(tag)
+        self.restore()
+        self.apply("one", other)
+
     def _restart_on(self, path: Path | str) -> None:
         now = self.room.now
         self.room.database.close()
@@ -187,11 +207,14 @@ class Fleet(RuleBasedStateMachine):
         for _ in range(4):
             self.room.pass_time(seconds=61)
             self.room.releases.resolve_pending(now=self.room.now)
-            while documents := self.room.deliver_documents():
-                for name, document in documents.items():
-                    self._obey(self.voices[name], document)
-                    self.room.receive(self.voices[name].report())
+            self._exchange()
             self.room.receive(*(voice.report() for voice in self.voices.values()))
+
+    def _exchange(self) -> None:
+        while documents := self.room.deliver_documents():
+            for name, document in documents.items():
+                self._obey(self.voices[name], document)
+                self.room.receive(self.voices[name].report())
 
     def _obey(self, voice: Voice, document: DesiredDocument) -> None:
         before = voice.document

@@ -15,7 +15,7 @@ from polyfleet_controller.services.refusals import Refusal, note_refusals
 from polyfleet_controller.services.settlement import Change, Settled, settle
 from polyfleet_controller.store.contents import save_platform_sets
 from polyfleet_controller.store.database import Connection, Database, transaction_number
-from polyfleet_controller.store.devices import delete_tombstones, load_tombstones
+from polyfleet_controller.store.devices import load_tombstones
 from polyfleet_controller.store.lives import Life, attach_lives, delete_lives, save_lives
 from polyfleet_controller.store.messages import save_inventories, save_reports, save_telemetry
 from polyfleet_shared.messages import Acknowledgement, Event, Presence
@@ -146,7 +146,6 @@ def _save(
         for name, device in intake.devices.items()
     ]
     settled = settle(connection, changes, now=now, find_assignments=knowledge.find_assignments)
-    delete_tombstones(connection, sorted(intake.returned))
     save_inventories(connection, list(intake.inventories.values()))
     save_reports(connection, list(intake.reports.values()))
     save_telemetry(connection, intake.telemetry)

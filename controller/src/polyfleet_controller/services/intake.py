@@ -37,7 +37,6 @@ class Intake:
     reports: dict[str, StoredReport] = field(default_factory=dict)
     telemetry: dict[str, str] = field(default_factory=dict)
     events: list[ReceivedEvent] = field(default_factory=list)
-    returned: set[str] = field(default_factory=set)
 
 
 def fold(reads: Iterable[Read], known: Mapping[str, Device], tombstones: frozenset[str]) -> Intake:
@@ -52,7 +51,6 @@ def fold(reads: Iterable[Read], known: Mapping[str, Device], tombstones: frozens
                 continue
             device = Device(name=read.device, first_seen=read.received_at, decided=read.device in tombstones)
             intake.devices[read.device] = device
-            intake.returned.update({read.device} & tombstones)
         if isinstance(read, Reading):
             _take(intake, device, read)
         else:

@@ -88,12 +88,6 @@ def load_tombstones(connection: Connection, names: Iterable[str]) -> frozenset[s
     return frozenset(found.scalars())
 
 
-def delete_tombstones(connection: Connection, names: Sequence[str]) -> None:
-    """These devices are back: from here on their own row says that they are pending."""
-    if names:
-        connection.execute(delete(TOMBSTONE).where(TOMBSTONE.c.device.in_(names)))
-
-
 def read_device(row: ResultRow[Any]) -> Device:
     """A device from its row, whose first columns are the table's."""
     (
