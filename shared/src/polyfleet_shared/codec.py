@@ -114,9 +114,7 @@ def parse_json(data: bytes, *, limit: int) -> JsonValue:
 
 def dump_json(document: JsonValue) -> bytes:
     """Compact JSON with sorted keys: equal documents give equal bytes, so they can be hashed."""
-    return json.dumps(
-        document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-    ).encode()
+    return _WRITER.encode(document).encode()
 
 
 def decode(kind: type[T], document: object, *, unknown: UnknownFields = UnknownFields.REFUSE) -> T:
@@ -173,6 +171,7 @@ def _parse_float(text: str) -> float:
 
 
 _PARSER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_float)
+_WRITER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
 def _expected(what: str, got: object) -> DecodeError:
