@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from polyfleet_shared.codec import JsonValue, dump_json
 from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.json_text import JsonValue, dump_json
 from polyfleet_shared.messages import (
     Acknowledgement,
     Condition,

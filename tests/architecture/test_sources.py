@@ -6,10 +6,6 @@ import sys
 from architecture.sources import AGENT, CONTROLLER, SHARED, called_names, files, imported_names, modules, read
 
 MAX_LINES = 400
-# One idea, longer than that: path to reason.
-LONG_MODULES = {
-    f"{SHARED}/codec.py": "reading and writing are one table of types, and are changed together",
-}
 
 AGENT_DEPENDENCIES = {"paho", "podman", "psutil", "polyfleet_agent", "polyfleet_shared"}
 # In the standard library, and yet too large for a small board's memory, or a second way to do one thing.
@@ -31,7 +27,7 @@ def test_a_module_holds_one_idea() -> None:
         str(path): len(read(path).splitlines()) for path in files(AGENT, CONTROLLER, SHARED, suffix=".py")
     }
     too_long = {path for path, length in lengths.items() if length > MAX_LINES}
-    assert too_long == set(LONG_MODULES)
+    assert too_long == set()
 
 
 def test_the_agent_imports_nothing_that_a_small_device_lacks() -> None:

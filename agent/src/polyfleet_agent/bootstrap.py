@@ -23,8 +23,8 @@ from polyfleet_agent.core.state import Settings
 from polyfleet_agent.ports import Recovered, World
 from polyfleet_agent.runner import Runner, View
 from polyfleet_agent.status import AgentStatus, write_status
-from polyfleet_shared.codec import DecodeError
 from polyfleet_shared.desired import DesiredDocument, read_desired
+from polyfleet_shared.json_text import DecodeError
 
 _LOG: Final = logging.getLogger(__name__)
 _MACHINE_ID: Final = Path("/etc/machine-id")

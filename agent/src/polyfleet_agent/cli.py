@@ -16,8 +16,9 @@ from polyfleet_agent.status import (
     is_running,
     read_status,
 )
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import WorkloadReport
 from polyfleet_shared.reasons import Reason, explain
 

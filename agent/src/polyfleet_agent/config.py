@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, decode
+from polyfleet_shared.codec import decode
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.names import InvalidNameError, check_name
 from polyfleet_shared.platforms import Platform
 

@@ -54,8 +54,8 @@ from polyfleet_agent.ports import (
     TransportEvent,
     World,
 )
-from polyfleet_shared.codec import DecodeError
 from polyfleet_shared.desired import DesiredDocument, read_desired
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.messages import Acknowledgement, EventKind
 from polyfleet_shared.reasons import Reason, explain
 from polyfleet_shared.topics import Channel

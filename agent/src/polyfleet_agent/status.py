@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, UnknownFields, decode, dump_json, encode, parse_json
+from polyfleet_shared.codec import UnknownFields, decode, encode
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError, dump_json, parse_json
 from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
 from polyfleet_shared.platforms import Platform
 

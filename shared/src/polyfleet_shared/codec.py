@@ -10,30 +10,25 @@ the wire: str, int, float, bool, datetime (RFC 3339, with an offset), StrEnum, T
 """
 
 import json
-import math
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar
 
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import MAX_PROBLEMS, DecodeError, JsonValue, Problem, expected, refused
 
 T = TypeVar("T")
 
-JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 _Decode: TypeAlias = Callable[[object], typing.Any]
 _Encode: TypeAlias = Callable[[typing.Any], JsonValue]
 
 _INT64: Final = 2**63
 _SHOWN: Final = 60
-
-# A document's size bounds the work that it makes, these two the text that it makes.
-_MAX_PROBLEMS: Final = 100
-_MAX_PROBLEMS_TOLD: Final = 10
 
 # RFC 3339, section 5.6; Python itself takes more of ISO 8601 than that.
 _RFC_3339: Final = re.compile(
@@ -54,67 +49,6 @@ class UnknownFields(StrEnum):
 
     REFUSE = "refuse"
     IGNORE = "ignore"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing wrong in a document. `path` is empty for the document itself."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-
-class DecodeError(PolyfleetError, ValueError):
-    """A document that cannot be read, with what is wrong in it: all of it, up to a hundred problems.
-
-    The text tells the first ten.
-    """
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems[:_MAX_PROBLEMS]
-        told = "; ".join(str(problem) for problem in problems[:_MAX_PROBLEMS_TOLD])
-        more = len(problems) - _MAX_PROBLEMS_TOLD
-        shown = str(more) if len(problems) < _MAX_PROBLEMS else "many"
-        super().__init__(f"{told}; and {shown} more" if more > 0 else told)
-
-    def under(self, prefix: str) -> "DecodeError":
-        """The same problems, seen from the document around this one."""
-        return DecodeError(
-            tuple(
-                Problem(path=_join(prefix, problem.path), message=problem.message)
-                for problem in self.problems
-            )
-        )
-
-
-def parse_json(data: bytes, *, limit: int) -> JsonValue:
-    """Read JSON text (RFC 8259) of at most limit bytes; NaN and Infinity are refused.
-
-    Raises:
-        DecodeError: too large, no UTF-8, no JSON, or nested beyond reason.
-    """
-    if len(data) > limit:
-        raise _refused(f"{len(data)} bytes are more than the {limit} allowed")
-    try:
-        # As text: of bytes, Python would guess between UTF-8, UTF-16 and UTF-32.
-        document: JsonValue = _PARSER.decode(data.decode())
-    except UnicodeDecodeError as error:
-        raise _refused(f"not UTF-8 at byte {error.start}") from None
-    except RecursionError:
-        raise _refused("nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise _refused(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
-    except ValueError as error:  # a number with thousands of digits
-        raise _refused(f"not JSON: {error}") from None
-    return document
-
-
-def dump_json(document: JsonValue) -> bytes:
-    """Compact JSON with sorted keys: equal documents give equal bytes, so they can be hashed."""
-    return _WRITER.encode(document).encode()
 
 
 def decode(kind: type[T], document: object, *, unknown: UnknownFields = UnknownFields.REFUSE) -> T:
@@ -145,55 +79,10 @@ def json_name(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
-def _join(prefix: str, path: str) -> str:
-    return prefix + path if not prefix or not path or path.startswith("[") else f"{prefix}.{path}"
-
-
 def _printable(key: str) -> str:
     """A key as its own text where that is safe to log and to store, else as JSON escapes it."""
     shown = key[:_SHOWN]
     return shown if shown.isascii() and shown.isprintable() else json.dumps(shown)
-
-
-def _refused(message: str) -> DecodeError:
-    return DecodeError((Problem(path="", message=message),))
-
-
-def _refuse_constant(name: str) -> typing.NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _parse_float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-_PARSER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_float)
-_WRITER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
-
-
-def _expected(what: str, got: object) -> DecodeError:
-    return _refused(f"expected {what}, got {describe(got)}")
-
-
-def describe(value: object) -> str:
-    """What a JSON value is, in a few words of bounded length; safe to log."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return f"the boolean {str(value).lower()}"
-        case str():
-            shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
-            return f"the text {json.dumps(shown)}"
-        case int() | float():
-            return f"the number {str(value)[:_SHOWN]}"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
 
 
 # -- decoding
@@ -201,22 +90,22 @@ def describe(value: object) -> str:
 
 def _decode_text(document: object) -> str:
     if type(document) is not str:
-        raise _expected("a text", document)
+        raise expected("a text", document)
     if "\0" in document:
-        raise _refused("a text must not hold the character NUL")
+        raise refused("a text must not hold the character NUL")
     if not document.isascii():
         try:
             document.encode()
         except UnicodeEncodeError:
-            raise _refused("a text must not hold half a surrogate pair") from None
+            raise refused("a text must not hold half a surrogate pair") from None
     return document
 
 
 def _decode_int(document: object) -> int:
     if type(document) is not int:
-        raise _expected("a whole number", document)
+        raise expected("a whole number", document)
     if not -_INT64 <= document < _INT64:
-        raise _refused("the number does not fit 64 bits")
+        raise refused("the number does not fit 64 bits")
     return document
 
 
@@ -225,23 +114,23 @@ def _decode_float(document: object) -> float:
         return document
     if type(document) is int and -_INT64 <= document < _INT64:
         return float(document)
-    raise _expected("a number", document)
+    raise expected("a number", document)
 
 
 def _decode_bool(document: object) -> bool:
     if type(document) is not bool:
-        raise _expected("true or false", document)
+        raise expected("true or false", document)
     return document
 
 
 def _decode_datetime(document: object) -> datetime:
     text = _decode_text(document)
     if _RFC_3339.fullmatch(text) is None:
-        raise _expected("a time with its offset from UTC, as RFC 3339 has it", document)
+        raise expected("a time with its offset from UTC, as RFC 3339 has it", document)
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):  # a thirteenth month; a time before the year 1 in UTC
-        raise _expected("a time that exists", document) from None
+        raise expected("a time that exists", document) from None
 
 
 _SCALARS: Final[dict[object, _Decode]] = {
@@ -297,7 +186,7 @@ def _optional_decoder(inner: _Decode) -> _Decode:
 def _tuple_decoder(inner: _Decode) -> _Decode:
     def decode_tuple(document: object) -> tuple[object, ...]:
         if type(document) is not list:
-            raise _expected("a list", document)
+            raise expected("a list", document)
         values: list[object] = []
         problems: list[Problem] = []
         for position, item in enumerate(document):
@@ -305,7 +194,7 @@ def _tuple_decoder(inner: _Decode) -> _Decode:
                 values.append(inner(item))
             except DecodeError as error:
                 problems += error.under(f"[{position}]").problems
-            if len(problems) >= _MAX_PROBLEMS:
+            if len(problems) >= MAX_PROBLEMS:
                 break
         if problems:
             raise DecodeError(tuple(problems))
@@ -317,7 +206,7 @@ def _tuple_decoder(inner: _Decode) -> _Decode:
 def _mapping_decoder(inner: _Decode) -> _Decode:
     def decode_mapping(document: object) -> dict[str, object]:
         if type(document) is not dict:
-            raise _expected("an object", document)
+            raise expected("an object", document)
         values: dict[str, object] = {}
         problems: list[Problem] = []
         for key, item in document.items():
@@ -325,7 +214,7 @@ def _mapping_decoder(inner: _Decode) -> _Decode:
                 values[_decode_text(key)] = inner(item)
             except DecodeError as error:
                 problems += error.under(f"[{json.dumps(key[:_SHOWN])}]").problems
-            if len(problems) >= _MAX_PROBLEMS:
+            if len(problems) >= MAX_PROBLEMS:
                 break
         if problems:
             raise DecodeError(tuple(problems))
@@ -340,7 +229,7 @@ def _enum_decoder(kind: type[StrEnum]) -> _Decode:
 
     def decode_enum(document: object) -> StrEnum:
         if type(document) is not str or document not in members:
-            raise _expected(f"one of {choices}", document)
+            raise expected(f"one of {choices}", document)
         return members[document]
 
     return decode_enum
@@ -353,7 +242,7 @@ def _text_decoder(kind: type[TextValue]) -> _Decode:
         except DecodeError:
             raise
         except PolyfleetError as error:
-            raise _refused(str(error)) from None
+            raise refused(str(error)) from None
 
     return decode_text_value
 
@@ -370,7 +259,7 @@ def _object_decoder(kind: type, unknown: UnknownFields) -> _Decode:
 
     def decode_object(document: object) -> object:
         if type(document) is not dict:
-            raise _expected("an object", document)
+            raise expected("an object", document)
         values = dict(absent)
         refused: list[Problem] = []
         problems = [Problem(path=key, message="missing") for key in required if key not in document]

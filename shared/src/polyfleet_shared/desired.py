@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, JsonValue, Problem, decode, describe, dump_json, encode
+from polyfleet_shared.codec import decode, encode
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, describe, dump_json
 from polyfleet_shared.messages import DocumentVersion
 from polyfleet_shared.names import is_name
 from polyfleet_shared.reasons import Reason

@@ -7,18 +7,9 @@ what it `requires` instead.
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from polyfleet_shared.codec import (
-    DecodeError,
-    JsonValue,
-    Problem,
-    UnknownFields,
-    decode,
-    describe,
-    dump_json,
-    encode,
-    parse_json,
-)
+from polyfleet_shared.codec import UnknownFields, decode, encode
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, describe, dump_json, parse_json
 from polyfleet_shared.messages import Acknowledgement, Event, Inventory, Presence, Reported, Stamp, Telemetry
 from polyfleet_shared.topics import DELIVERY, WIRE_VERSION, Channel
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.names import check_name
 from polyfleet_shared.reasons import Reason
 

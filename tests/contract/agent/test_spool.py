@@ -12,7 +12,8 @@ from polyfleet_agent.core.eventlog import SpoolLimits
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.ports import EventSpool
 from polyfleet_agent.testing import MemoryDisk, MemorySpool
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import Acknowledgement, Event, EventKind, Stamp
 from polyfleet_shared.reasons import Reason
 

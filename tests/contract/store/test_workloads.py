@@ -9,7 +9,7 @@ from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.views import Change, PlatformCount, Standing, Sync
-from polyfleet_shared.codec import DecodeError
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason

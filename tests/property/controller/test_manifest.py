@@ -19,7 +19,8 @@ from polyfleet_controller.domain.manifest import (
     read_manifest,
 )
 from polyfleet_controller.domain.quantities import Quantity
-from polyfleet_shared.codec import DecodeError, Problem, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.workloads import RestartPolicy
 from strategies import (
     container_ports,

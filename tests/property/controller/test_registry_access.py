@@ -20,7 +20,7 @@ from polyfleet_controller.registry.credentials import (
 )
 from polyfleet_controller.registry.targets import Home, UnsafeTargetError, follow, read_realm
 from polyfleet_controller.registry.tokens import TokenError, choose_scopes, read_token
-from polyfleet_shared.codec import JsonValue
+from polyfleet_shared.json_text import JsonValue
 from strategies import json_values, paths_within, replace_within
 
 SECRET = "open-sesame"  # noqa: S105 - what must not leak

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.registry.documents import ImageIndex, read_config, read_manifest
-from polyfleet_shared.codec import DecodeError, JsonValue
 from polyfleet_shared.images import InvalidImageError
+from polyfleet_shared.json_text import DecodeError, JsonValue
 from strategies import digests, json_values, paths_within, replace_within, repositories
 
 VALID = {

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyfleet_controller.cli.yaml_documents import YamlDocument, YamlError, read_yaml
-from polyfleet_shared.codec import JsonValue, dump_json
+from polyfleet_shared.json_text import JsonValue, dump_json
 
 # Enough of YAML's own letters that some of what is drawn is nearly YAML.
 yaml_texts = st.text(st.sampled_from("ab1.:-?,[]{}&*!|>'\"%@`#~ \n\t\\=<x\u00e9\u2028"), max_size=40)

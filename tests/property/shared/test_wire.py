@@ -8,16 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import strategies
-from polyfleet_shared.codec import (
-    DecodeError,
-    JsonValue,
-    UnknownFields,
-    decode,
-    dump_json,
-    encode,
-    parse_json,
-)
+from polyfleet_shared.codec import UnknownFields, decode, encode
 from polyfleet_shared.desired import digest_desired, read_desired, write_desired
+from polyfleet_shared.json_text import DecodeError, JsonValue, dump_json, parse_json
 from polyfleet_shared.messages import (
     Acknowledgement,
     Event,

@@ -15,7 +15,7 @@ from polyfleet_controller.registry.documents import (
     read_config,
     read_manifest,
 )
-from polyfleet_shared.codec import DecodeError
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.platforms import Platform
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"

@@ -8,18 +8,9 @@ from typing import Final
 
 import pytest
 
-from polyfleet_shared.codec import (
-    DecodeError,
-    JsonValue,
-    Problem,
-    UnknownFields,
-    decode,
-    dump_json,
-    encode,
-    json_name,
-    parse_json,
-)
+from polyfleet_shared.codec import UnknownFields, decode, encode, json_name
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, dump_json, parse_json
 from polyfleet_shared.platforms import Platform
 
 

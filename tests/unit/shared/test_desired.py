@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 
 import strategies
-from polyfleet_shared.codec import DecodeError, JsonValue, dump_json
 from polyfleet_shared.desired import DesiredDocument, digest_desired, read_desired, write_desired
 from polyfleet_shared.images import PinnedImage
+from polyfleet_shared.json_text import DecodeError, JsonValue, dump_json
 from polyfleet_shared.messages import DocumentVersion
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason

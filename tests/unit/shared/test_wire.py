@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from polyfleet_shared.codec import DecodeError
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.messages import (
     Acknowledgement,
     ContainerReport,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, UnknownFields, decode, dump_json, encode, parse_json
+from polyfleet_shared.codec import UnknownFields, decode, encode
+from polyfleet_shared.json_text import DecodeError, dump_json, parse_json
 from polyfleet_shared.messages import Event
 
 _CHECKSUM_LENGTH: Final = 8

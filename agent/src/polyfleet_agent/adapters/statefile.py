@@ -17,7 +17,8 @@ from polyfleet_agent.adapters.durable import (
     write_file,
 )
 from polyfleet_agent.ports import Identity, Recovered, StateFailure
-from polyfleet_shared.codec import DecodeError, UnknownFields, decode, dump_json, encode, parse_json
+from polyfleet_shared.codec import UnknownFields, decode, encode
+from polyfleet_shared.json_text import DecodeError, dump_json, parse_json
 from polyfleet_shared.names import check_name
 from polyfleet_shared.reasons import Reason
 

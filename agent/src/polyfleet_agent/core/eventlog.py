@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import Event, EventKind, Stamp
 
 # Dropped down to this share of a bound, so that a full spool tells of many drops in one event.

@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 from fastapi import Response
 
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import dump_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

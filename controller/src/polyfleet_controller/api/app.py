@@ -21,7 +21,7 @@ from polyfleet_controller.api.routes import Clock, Services, Surroundings
 from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.api.status import make_status_router
 from polyfleet_controller.api.workloads import make_workload_router
-from polyfleet_shared.codec import dump_json
+from polyfleet_shared.json_text import dump_json
 
 # A request is a short query: more threads than cores only take turns at one store (design: traps).
 _THREADS: Final = 4

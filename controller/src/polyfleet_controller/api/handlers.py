@@ -13,7 +13,7 @@ from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
 from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
 from polyfleet_controller.store.errors import StoreError
-from polyfleet_shared.codec import Problem
+from polyfleet_shared.json_text import Problem
 from polyfleet_shared.names import InvalidNameError
 
 E = TypeVar("E", bound=Exception)

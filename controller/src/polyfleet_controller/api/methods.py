@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from polyfleet_shared.codec import JsonValue
+from polyfleet_shared.json_text import JsonValue
 
 _PARAMETER: Final = re.compile(r"\\\{[a-z_]+\\\}")
 

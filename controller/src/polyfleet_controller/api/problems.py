@@ -8,8 +8,9 @@ from typing import Final
 
 from fastapi import Response
 
-from polyfleet_shared.codec import Problem, dump_json, encode
+from polyfleet_shared.codec import encode
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import Problem, dump_json
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:polyfleet:problem:"

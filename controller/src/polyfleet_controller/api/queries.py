@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from polyfleet_controller.services.devices import DeviceFilter
 from polyfleet_controller.services.pages import MAX_LIMIT, PageRequest
 from polyfleet_controller.services.views import Admission, Connectivity, Sync
-from polyfleet_shared.codec import DecodeError, Problem
+from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.platforms import Platform
 
 _DEFAULT_LIMIT = 100

@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 from fastapi import Request
 
 from polyfleet_controller.api.problems import ApiError, ProblemCode
-from polyfleet_shared.codec import DecodeError, JsonValue, Problem, decode, json_name, parse_json
+from polyfleet_shared.codec import decode, json_name
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, parse_json
 
 BODY_LIMIT: Final = 1024 * 1024
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import Any, Final
 
-from polyfleet_shared.codec import JsonValue, TextValue, json_name
+from polyfleet_shared.codec import TextValue, json_name
+from polyfleet_shared.json_text import JsonValue
 
 Schema: typing.TypeAlias = dict[str, JsonValue]
 Refinements: typing.TypeAlias = Mapping[type, Mapping[str, Schema]]

@@ -22,7 +22,7 @@ from polyfleet_controller.services.views import (
     WorkloadDetail,
     WorkloadView,
 )
-from polyfleet_shared.codec import DecodeError, JsonValue, Problem
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
 
 _NOT_FOUND = (ProblemCode.WORKLOAD_NOT_FOUND,)
 _REFUSED_BODY = (

@@ -15,7 +15,8 @@ from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
 from polyfleet_controller.services.views import Applied, Change, WorkloadView
-from polyfleet_shared.codec import JsonValue, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import JsonValue
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>s|m|h)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600}

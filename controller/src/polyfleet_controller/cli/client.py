@@ -7,15 +7,8 @@ from typing import Any, Final, Self, TypeVar
 import httpx2
 
 from polyfleet_controller.cli.failures import CommandError, ExitCode
-from polyfleet_shared.codec import (
-    DecodeError,
-    JsonValue,
-    Problem,
-    UnknownFields,
-    decode,
-    dump_json,
-    parse_json,
-)
+from polyfleet_shared.codec import UnknownFields, decode
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, dump_json, parse_json
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from polyfleet_controller.services.views import (
     EventView,
     Sync,
 )
-from polyfleet_shared.codec import JsonValue
+from polyfleet_shared.json_text import JsonValue
 
 NameArgument: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
 

@@ -9,7 +9,7 @@ from typing import Final
 from polyfleet_controller.cli.failures import CommandError, ExitCode
 from polyfleet_controller.cli.yaml_documents import YamlDocument, YamlError, read_yaml
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
-from polyfleet_shared.codec import DecodeError, Problem
+from polyfleet_shared.json_text import DecodeError, Problem
 
 STDIN: Final = "-"
 

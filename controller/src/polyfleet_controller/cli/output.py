@@ -12,7 +12,7 @@ import typer
 import yaml
 from rich.console import Console, RenderableType
 
-from polyfleet_shared.codec import JsonValue
+from polyfleet_shared.json_text import JsonValue
 
 # On a narrower terminal the terminal itself breaks the lines: nothing is lost.
 _NARROWEST: Final = 80

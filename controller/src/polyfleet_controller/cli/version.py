@@ -10,7 +10,7 @@ from polyfleet_controller.cli.layout import make_facts
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
 from polyfleet_controller.cli.session import connect
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
-from polyfleet_shared.codec import JsonValue
+from polyfleet_shared.json_text import JsonValue
 
 app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None, add_completion=False)
 

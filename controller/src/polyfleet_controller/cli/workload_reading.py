@@ -5,7 +5,8 @@ from dataclasses import replace
 from polyfleet_controller.cli.client import Client
 from polyfleet_controller.cli.session import workload_path
 from polyfleet_controller.services.views import WorkloadDetail
-from polyfleet_shared.codec import JsonValue, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import JsonValue
 
 _PAGE_LIMIT = 500
 

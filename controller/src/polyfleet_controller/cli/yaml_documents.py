@@ -8,8 +8,8 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from polyfleet_shared.codec import JsonValue, Problem
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import JsonValue, Problem
 
 _MAX_NODES: Final = 50_000  # aliases count each time that they are used
 _TAG: Final = "tag:yaml.org,2002:"

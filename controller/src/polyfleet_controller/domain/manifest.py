@@ -12,7 +12,8 @@ from typing import Final, Self
 from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
 from polyfleet_controller.domain.quantities import Quantity
-from polyfleet_shared.codec import DecodeError, Problem, decode
+from polyfleet_shared.codec import decode
+from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.names import check_name
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, ResourceLimits, RestartPolicy
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from polyfleet_shared.codec import Problem
+from polyfleet_shared.json_text import Problem
 
 _POSITION: Final = re.compile(r"\[[0-9]+\]")
 _UNKNOWN: Final = "unknown field"

@@ -22,7 +22,7 @@ from polyfleet_controller.registry.documents import (
 )
 from polyfleet_controller.registry.session import Session
 from polyfleet_controller.services.ports import RegistryFailure
-from polyfleet_shared.codec import DecodeError
+from polyfleet_shared.json_text import DecodeError
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
 

@@ -19,7 +19,7 @@ from polyfleet_controller.registry.credentials import (
     decode_entry,
     read_auth_file,
 )
-from polyfleet_shared.codec import DecodeError, parse_json
+from polyfleet_shared.json_text import DecodeError, parse_json
 
 _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HELPER_LIMIT: Final = 64 * 1024

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, JsonValue, parse_json
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError, JsonValue, parse_json
 
 AUTH_FILE_LIMIT: Final = 1024 * 1024
 

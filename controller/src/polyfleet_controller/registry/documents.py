@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from polyfleet_shared.codec import DecodeError, JsonValue, Problem, UnknownFields, decode, parse_json
+from polyfleet_shared.codec import UnknownFields, decode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import check_digest
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, parse_json
 from polyfleet_shared.platforms import Platform
 
 # distribution-spec, "Pushing Manifests", asks registries for at least 4 MiB.

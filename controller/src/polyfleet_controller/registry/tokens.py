@@ -6,8 +6,8 @@ from typing import Final
 
 from polyfleet_controller.registry.cache import BoundedCache
 from polyfleet_controller.registry.credentials import Credentials
-from polyfleet_shared.codec import DecodeError, JsonValue, parse_json
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import DecodeError, JsonValue, parse_json
 
 TOKEN_LIMIT: Final = 64 * 1024
 

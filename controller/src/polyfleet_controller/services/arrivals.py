@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from polyfleet_shared.codec import DecodeError, Problem
+from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.messages import Event, Inventory, Presence, Reported, Stamp, Telemetry
 from polyfleet_shared.topics import Channel, InvalidTopicError, parse_topic
 from polyfleet_shared.wire import UpwardMessage, decode_message, decode_stamp

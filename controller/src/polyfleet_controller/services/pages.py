@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from polyfleet_controller.services.errors import InvalidPageError
 from polyfleet_controller.services.views import Page
-from polyfleet_shared.codec import DecodeError, JsonValue, dump_json, parse_json
+from polyfleet_shared.json_text import DecodeError, JsonValue, dump_json, parse_json
 
 Row = TypeVar("Row")
 View = TypeVar("View")

@@ -30,7 +30,8 @@ from polyfleet_controller.store.workloads import (
     load_workload,
     save_workload,
 )
-from polyfleet_shared.codec import dump_json, encode
+from polyfleet_shared.codec import encode
+from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import Condition
 
 _FIRST_RETRY: Final = timedelta(seconds=2)

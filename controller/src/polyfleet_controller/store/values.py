@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from polyfleet_shared.codec import JsonValue, decode, dump_json, encode, parse_json
+from polyfleet_shared.codec import decode, encode
+from polyfleet_shared.json_text import JsonValue, dump_json, parse_json
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 
