@@ -47,6 +47,12 @@ def set_back(trouble: Trouble, reason: Reason, message: str, *, seed: str, now: 
     return Trouble(failures=failures, setback=Setback(reason=reason, message=message, retry_at=now + wait))
 
 
+def happening_of(workload: Workload, kind: EventKind, reason: Reason | None, message: str) -> Happening:
+    """A line of history about the workload and the release that it works towards."""
+    release = None if workload.target is None else workload.target.release
+    return Happening(kind=kind, workload=workload.uid, release=release, reason=reason, message=message)
+
+
 def _observe_running(seen: Workload, active: ObservedContainer, settings: Settings, now: float) -> Observed:
     since = now if seen.ready_since is None else seen.ready_since
     steps = UNTROUBLED if now - since >= settings.stable_after else seen.steps
@@ -56,7 +62,7 @@ def _observe_running(seen: Workload, active: ObservedContainer, settings: Settin
     running = replace(running, steps=replace(steps, setback=None))
     if active not in seen.current:
         return Observed(workload=running)
-    started = _happening(seen, EventKind.STARTED, None, f"container {active.container_id[:12]} runs")
+    started = happening_of(seen, EventKind.STARTED, None, f"container {active.container_id[:12]} runs")
     return Observed(workload=running, happenings=(started,))
 
 
@@ -82,7 +88,7 @@ def _observe_ended(
         steps = set_back(previous, Reason.EXITED, message, seed=settings.seed(seen.uid), now=now)
         if steps.setback is not None:
             steps = replace(steps, setback=replace(steps.setback, reason=reason))
-    happening = _happening(seen, EventKind.EXITED, reason, message)
+    happening = happening_of(seen, EventKind.EXITED, reason, message)
     return Observed(workload=replace(ended, steps=steps), happenings=(happening,))
 
 
@@ -100,8 +106,3 @@ def _describe_end(
     if before.steps.failures + 1 >= settings.crash_loop_after:
         return Reason.CRASH_LOOP, f"{message}, for the {before.steps.failures + 1}th time in a row"
     return Reason.EXITED, message
-
-
-def _happening(workload: Workload, kind: EventKind, reason: Reason | None, message: str) -> Happening:
-    release = None if workload.target is None else workload.target.release
-    return Happening(kind=kind, workload=workload.uid, release=release, reason=reason, message=message)

@@ -23,7 +23,7 @@ from polyfleet_agent.core.events import (
     StepSucceeded,
 )
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_agent.core.observation import observe, set_back
+from polyfleet_agent.core.observation import happening_of, observe, set_back
 from polyfleet_agent.core.state import UNTROUBLED, Ending, State, Trouble, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import EventKind
@@ -113,7 +113,7 @@ def take_pull(state: State, event: PullAdvanced | PullSucceeded | PullFailed, no
         case PullSucceeded():
             fetched = replace(workload, pulling=None, fetched=event.child, pulls=UNTROUBLED)
             happening = replace(
-                _happening(workload, EventKind.PULL_FINISHED, None, event.child),
+                happening_of(workload, EventKind.PULL_FINISHED, None, event.child),
                 size=event.size,
                 seconds=round(event.seconds, 3),
             )
@@ -194,7 +194,7 @@ def _removed(workload: Workload) -> tuple[RecordEvent, ...]:
     if not isinstance(step, RemoveContainer):
         return ()
     message = f"container {step.container_id[:12]} removed"
-    return (RecordEvent(happening=_happening(workload, EventKind.REMOVED, None, message)),)
+    return (RecordEvent(happening=happening_of(workload, EventKind.REMOVED, None, message)),)
 
 
 def _told_once(
@@ -203,9 +203,4 @@ def _told_once(
     """The same failure again is no news: a registry that is down for a week fills no spool."""
     if before.setback is not None and (before.setback.reason, before.setback.message) == (reason, message):
         return ()
-    return (RecordEvent(happening=_happening(workload, kind, reason, message)),)
-
-
-def _happening(workload: Workload, kind: EventKind, reason: Reason | None, message: str) -> Happening:
-    release = None if workload.target is None else workload.target.release
-    return Happening(kind=kind, workload=workload.uid, release=release, reason=reason, message=message)
+    return (RecordEvent(happening=happening_of(workload, kind, reason, message)),)
