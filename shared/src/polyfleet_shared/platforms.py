@@ -1,7 +1,7 @@
 """Platforms in OCI terms (image-spec, image-index.md, "platform"): `os/architecture[/variant]`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
@@ -115,7 +115,11 @@ def _spell_variant(architecture: str, variant: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnablePlatform:
-    """A platform that a device can run. Devices list these in order of preference, native first."""
+    """A platform that a device can run. Devices list these in order of preference, native first.
+
+    `found` says in a few words how the device knows; it informs people, and tells no two platforms apart.
+    """
 
     platform: Platform
     fit: Fit
+    found: str = field(default="", compare=False)

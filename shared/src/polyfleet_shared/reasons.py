@@ -13,7 +13,10 @@ class Reason(StrEnum):
     ILLEGAL_INSTRUCTION = "illegal_instruction"
     CPU_TOO_OLD = "cpu_too_old"
     PLATFORM_MISMATCH = "platform_mismatch"
+    LOADER_MISSING = "loader_missing"
+    PAGE_SIZE_UNSUPPORTED = "page_size_unsupported"
     NO_MATCHING_PLATFORM = "no_matching_platform"
+    PLATFORM_LOST = "platform_lost"
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_INVALID = "image_invalid"
     DIGEST_MISMATCH = "digest_mismatch"
@@ -31,6 +34,7 @@ class Reason(StrEnum):
     # the workload
     COMMAND_NOT_FOUND = "command_not_found"
     OOM_KILLED = "oom_killed"
+    SEGMENTATION_FAULT = "segmentation_fault"
     CRASH_LOOP = "crash_loop"
     EXITED = "exited"
     PROBE_FAILED = "probe_failed"
@@ -79,9 +83,21 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
         "The image claims a platform that its program is not built for.",
         "Fix the image's build: its label and its program disagree.",
     ),
+    Reason.LOADER_MISSING: _lasting(
+        "The program needs a system library's loader that the image does not contain.",
+        "Link the program statically, or build it on the same base image that it runs on (glibc or musl).",
+    ),
+    Reason.PAGE_SIZE_UNSUPPORTED: _lasting(
+        "The program was built for another size of memory pages than this device's kernel uses.",
+        "Build it for pages of up to 64 KiB, or boot a kernel with 4 KiB pages.",
+    ),
     Reason.NO_MATCHING_PLATFORM: _lasting(
         "The image has no variant that this device can run.",
         "Publish the image for this device's platform, or take the device out of the workload's targets.",
+    ),
+    Reason.PLATFORM_LOST: _lasting(
+        "The image's tag no longer has a platform that devices here run.",
+        "Publish the tag again with this platform; what runs is not touched.",
     ),
     Reason.IMAGE_NOT_FOUND: _transient(
         "The registry does not have this image.",
@@ -142,6 +158,10 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.OOM_KILLED: _lasting(
         "The container needed more memory than its limit and was killed.",
         "Raise the workload's memory limit, or find what uses the memory.",
+    ),
+    Reason.SEGMENTATION_FAULT: _lasting(
+        "The program reached for memory that is not its own, and was killed.",
+        "If it happens on one platform only, look at that platform's build; else read the container's log.",
     ),
     Reason.CRASH_LOOP: _lasting(
         "The container ends again and again soon after it starts.",

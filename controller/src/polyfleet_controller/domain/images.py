@@ -83,13 +83,25 @@ class ImageReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A part of an image that images share; `size` in bytes, compressed."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexChild:
-    """One platform of an image: its manifest's and its config's digest, and its layers' bytes, compressed."""
+    """One platform of an image: its manifest's and its config's digest, and its layers' bytes, compressed.
+
+    `layers` are empty in releases that were cut by versions that did not look at them.
+    """
 
     platform: Platform
     child: str
     config: str
     size: int
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -47,8 +47,8 @@ def read_platform(text: str) -> Platform:
 
 
 def write_platforms(platforms: tuple[RunnablePlatform, ...]) -> str:
-    """An ordered list of platforms as JSON text."""
-    return write_json(_Platforms(platforms=platforms))
+    """An ordered list of platforms as JSON text: the same for all devices that run the same."""
+    return write_json(_Platforms(platforms=tuple(replace(item, found="") for item in platforms)))
 
 
 @lru_cache(maxsize=1024)
