@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfleet_controller.domain.images import IndexChild
-from polyfleet_controller.domain.platforms import Match, match
-from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_controller.domain.platforms import Lack, Match, Mismatch, choose_child, match
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from strategies import digests, platforms, runnable_platforms
 
 # Few enough that devices and images often meet.
@@ -22,7 +22,10 @@ COMMON: Final = [
         "linux/arm/v6",
         "linux/arm/v7",
         "linux/arm64",
+        "linux/arm64/v9",
         "linux/riscv64",
+        "linux/riscv64/rva22u64",
+        "windows/amd64",
     )
 ]
 
@@ -96,3 +99,67 @@ def test_of_two_children_for_one_platform_the_first_is_taken(
 ) -> None:
     later = tuple(replace(child, child=f"sha256:{'0' * 64}") for child in index)
     assert match(device, (*index, *later)) == match(device, index)
+
+
+@given(device=devices, index=indexes)
+def test_a_device_gets_a_child_or_the_reason_why_none(
+    device: tuple[RunnablePlatform, ...], index: tuple[IndexChild, ...]
+) -> None:
+    choice = choose_child(device, index)
+    if isinstance(choice, Match):
+        assert match(device, index) == choice
+    else:
+        assert match(device, index) is None
+        assert set(choice.nearest) <= {child.platform for child in index}
+        assert str(choice)
+
+
+@given(device=devices, index=indexes)
+def test_the_reason_is_the_nearest_that_the_image_comes(
+    device: tuple[RunnablePlatform, ...], index: tuple[IndexChild, ...]
+) -> None:
+    choice = choose_child(device, index)
+    if not isinstance(choice, Mismatch):
+        return
+    runs = [item.platform for item in device]
+    offered = [child.platform for child in index]
+    same_system = {each for each in offered if any(each.os == other.os for other in runs)}
+    same_kind = {
+        each
+        for each in same_system
+        if any((each.os, each.architecture) == (other.os, other.architecture) for other in runs)
+    }
+    nearest = same_kind or same_system or set(offered)
+    expected = {Lack.VARIANT: same_kind, Lack.ARCHITECTURE: same_system}.get(choice.lack, set(offered))
+    assert set(choice.nearest) == nearest == expected
+
+
+@given(device=devices, index=indexes, addition=children, position=st.integers(0, 8))
+def test_one_more_child_never_uncovers_a_device(
+    device: tuple[RunnablePlatform, ...], index: tuple[IndexChild, ...], addition: IndexChild, position: int
+) -> None:
+    larger = (*index[:position], addition, *index[position:])
+    assert match(device, index) is None or match(device, larger) is not None
+
+
+BASELINES: Final = [
+    ("linux/amd64", "linux/amd64/v1"),
+    ("linux/arm64", "linux/arm64/v8"),
+    ("linux/arm64", "linux/arm64/8"),
+    ("linux/arm", "linux/arm/v7"),
+    ("linux/arm/v6", "linux/arm/6"),
+    ("linux/riscv64", "linux/riscv64/rva20u64"),
+    ("linux/x86_64", "linux/amd64"),
+    ("linux/aarch64", "linux/arm64"),
+]
+
+
+@given(spelling=st.sampled_from(BASELINES).flatmap(st.permutations), fit=st.sampled_from(Fit), child=children)
+def test_an_absent_variant_is_the_baseline_whoever_leaves_it_out(
+    spelling: list[str], fit: Fit, child: IndexChild
+) -> None:
+    mine, theirs = map(Platform.parse, spelling)
+    offered = replace(child, platform=theirs)
+    assert choose_child((RunnablePlatform(platform=mine, fit=fit),), (offered,)) == Match(
+        child=offered, fit=fit
+    )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from polyfleet_controller.domain.images import Layer
 from polyfleet_controller.registry.documents import (
     MANIFEST_LIMIT,
     Artifact,
@@ -30,6 +31,16 @@ def digest(letter: str) -> str:
     return f"sha256:{letter * 64}"
 
 
+def number(n: int) -> str:
+    return f"sha256:{n:064}"
+
+
+def image_of(*sizes: int) -> ImageManifest:
+    """What `manifest` with these sizes describes."""
+    layers = tuple(Layer(digest=number(n), size=size) for n, size in enumerate(sizes))
+    return ImageManifest(config=digest("c"), layers=layers)
+
+
 def entry(letter: str, platform: str | None, **more: object) -> dict[str, Any]:
     document: dict[str, Any] = {"mediaType": OCI_MANIFEST, "digest": digest(letter), "size": 500}
     if platform is not None:
@@ -52,7 +63,7 @@ def manifest(
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "config": {key: value for key, value in config.items() if value is not None},
-        "layers": [{"digest": digest("d"), "size": size} for size in sizes],
+        "layers": [{"digest": number(n), "size": size} for n, size in enumerate(sizes)],
     }
     if media_type is not None:
         document["mediaType"] = media_type
@@ -173,11 +184,27 @@ def test_an_index_of_nothing_is_an_index() -> None:
 @pytest.mark.parametrize("config_type", [OCI_CONFIG, DOCKER_CONFIG, None, "application/octet-stream"])
 def test_a_manifest_is_read_whatever_it_calls_itself(media_type: str | None, config_type: str | None) -> None:
     content = manifest(1000, 0, 234, media_type=media_type, config_type=config_type)
-    assert read_manifest(content) == ImageManifest(config=digest("c"), size=1234)
+    assert read_manifest(content) == image_of(1000, 0, 234)
 
 
 def test_an_image_without_layers_has_no_size() -> None:
-    assert read_manifest(manifest()) == ImageManifest(config=digest("c"), size=0)
+    assert read_manifest(manifest()) == image_of()
+
+
+def test_a_layer_that_is_listed_twice_is_pulled_once() -> None:
+    document = json.loads(manifest(1000, 30, 200))
+    document["layers"][2]["digest"] = document["layers"][0]["digest"]
+    image = read_manifest(json.dumps(document).encode())
+    assert image == image_of(1000, 30)
+    assert isinstance(image, ImageManifest)
+    assert image.size == 1030
+
+
+def test_a_layer_may_be_named_by_another_hash() -> None:
+    name = f"sha512:{'a' * 128}"
+    content = manifest(7).replace(number(0).encode(), name.encode())
+    layers = (Layer(digest=name, size=7),)
+    assert read_manifest(content) == ImageManifest(config=digest("c"), layers=layers)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +241,7 @@ def test_an_image_may_carry_other_things_beside_its_files(layer_type: str) -> No
     document = json.loads(manifest(5, 6))
     for layer, media_type in zip(document["layers"], (layer_type, "text/plain"), strict=True):
         layer["mediaType"] = media_type
-    assert read_manifest(json.dumps(document).encode()) == ImageManifest(config=digest("c"), size=11)
+    assert read_manifest(json.dumps(document).encode()) == image_of(5, 6)
 
 
 def test_an_artifact_manifest_is_an_artifact() -> None:
@@ -250,6 +277,8 @@ def test_an_artifact_manifest_is_an_artifact() -> None:
         (b'{"layers": []}', "config: missing"),
         (b'{"config": {"digest": "sha256:%s"}}' % (b"a" * 64), "layers: missing"),
         (manifest(-1), "layers[0]: a size is at least 0, not -1"),
+        (manifest(*[1] * 501), "layers: 501 layers are more than the 500 allowed"),
+        (manifest(1).replace(b"sha256:0", b"../:0"), "layers[0]: '../:0000"),
         (manifest(2**62, 2**62), "layers: their sizes add up to more than 64 bits hold"),
         (b" " * (MANIFEST_LIMIT + 1), f"{MANIFEST_LIMIT + 1} bytes are more than the {MANIFEST_LIMIT}"),
     ],

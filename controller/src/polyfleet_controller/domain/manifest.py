@@ -4,12 +4,12 @@
 outside of the subset is refused by name, with what to do instead (`manifest_refusals.py`), never dropped.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_shared.codec import decode
@@ -22,9 +22,6 @@ KIND: Final = "Workload"
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _MAX_GRACE_SECONDS: Final = 24 * 60 * 60
-_LABEL_PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_MAX_LABEL_PREFIX: Final = 253
 
 
 class Name(str):
@@ -56,7 +53,7 @@ class Metadata:
         problems = [
             Problem(path=f'labels["{key[:80]}"]', message=message)
             for key, value in self.labels.items()
-            for message in _label_problems(key, value)
+            for message in (*find_key_problems(key), *find_value_problems(value))
         ]
         if problems:
             raise DecodeError(tuple(problems))
@@ -205,18 +202,6 @@ def _map(document: object, path: tuple[str, ...]) -> object:
     if isinstance(document, dict):
         return {key: _map(item, tail) if head in (key, "*") else item for key, item in document.items()}
     return document
-
-
-def _label_problems(key: str, value: str) -> list[str]:
-    problems = []
-    prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > _MAX_LABEL_PREFIX or _LABEL_PREFIX.fullmatch(prefix) is None):
-        problems.append("what stands before '/' in a label's key is a domain name in lower case")
-    if _LABEL.fullmatch(name) is None:
-        problems.append("a label's key is 1 to 63 of letters, digits, '-', '_' and '.'")
-    if value and _LABEL.fullmatch(value) is None:
-        problems.append("a label's value is up to 63 of letters, digits, '-', '_' and '.'")
-    return problems
 
 
 def _published(port: ContainerPort) -> str | None:

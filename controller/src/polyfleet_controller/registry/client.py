@@ -123,7 +123,13 @@ class RegistryClient:
         platform = entry.platform or self._read_platform(session, manifest.config)
         if platform is None:
             return None
-        return IndexChild(platform=platform, child=entry.digest, config=manifest.config, size=manifest.size)
+        return IndexChild(
+            platform=platform,
+            child=entry.digest,
+            config=manifest.config,
+            size=manifest.size,
+            layers=manifest.layers,
+        )
 
     def _read_manifest(self, session: Session, digest: str) -> ImageIndex | ImageManifest | Artifact:
         address = _Address(repository=session.reference.repository, digest=digest)

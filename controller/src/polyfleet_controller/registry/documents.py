@@ -4,10 +4,12 @@ What a document is, its content decides: registries and mirrors send wrong media
 out. Whatever these documents hold beyond what is read here is left alone.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from polyfleet_controller.domain.images import Layer
 from polyfleet_shared.codec import UnknownFields, decode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import check_digest
@@ -46,6 +48,10 @@ _UNKNOWN: Final = "unknown"
 
 # The largest public indexes have some thirty; each costs a request.
 MAX_ENTRIES: Final = 256
+# No engine mounts more: containers/storage stops at 500, Docker at 128.
+MAX_LAYERS: Final = 500
+# image-spec, descriptor.md, "Digests": a layer may be named by another hash than sha256.
+_LAYER_DIGEST: Final = re.compile(r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,128}")
 _MAX_SIZE: Final = 2**63 - 1
 
 
@@ -69,10 +75,15 @@ class ImageIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageManifest:
-    """One platform's image: its config's digest, and the sum of its layers, compressed, in bytes."""
+    """One platform's image: its config's digest, and its layers, each once however often it is listed."""
 
     config: str
-    size: int
+    layers: tuple[Layer, ...]
+
+    @property
+    def size(self) -> int:
+        """What is pulled, in bytes: the sum of the layers."""
+        return sum(layer.size for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +136,13 @@ class _IndexDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
+    digest: str
     size: int
     media_type: str | None = None
 
     def __post_init__(self) -> None:
+        if _LAYER_DIGEST.fullmatch(self.digest) is None:
+            raise PolyfleetError(f"{self.digest[:80]!r} is no digest")
         if self.size < 0:
             raise PolyfleetError(f"a size is at least 0, not {self.size}")
 
@@ -206,10 +220,15 @@ def _read_image(document: _ManifestDocument) -> ImageManifest | Artifact:
     # A signature by cosign, for one, has an image's config and not one layer of files.
     if document.layers and not any(layer.may_hold_files for layer in document.layers):
         return Artifact(media_type=document.artifact_type or document.layers[0].media_type or "")
-    size = sum(layer.size for layer in document.layers)
-    if size > _MAX_SIZE:
+    if len(document.layers) > MAX_LAYERS:
+        raise _problem("layers", f"{len(document.layers)} layers are more than the {MAX_LAYERS} allowed")
+    first: dict[str, Layer] = {}
+    for layer in document.layers:
+        first.setdefault(layer.digest, Layer(digest=layer.digest, size=layer.size))
+    image = ImageManifest(config=config.digest, layers=tuple(first.values()))
+    if image.size > _MAX_SIZE:
         raise _problem("layers", "their sizes add up to more than 64 bits hold")
-    return ImageManifest(config=config.digest, size=size)
+    return image
 
 
 def _check_media_type(media_type: JsonValue, expected: tuple[str, ...]) -> None:
