@@ -12,6 +12,7 @@ from polyfleet_controller.services.views import (
     DevicePlacement,
     DeviceView,
     EventView,
+    ImageFailure,
     Incarnation,
     PlatformCount,
     ReleaseView,
@@ -343,6 +344,22 @@ PLACEMENTS: Final = (
         report=None,
     ),
 )
+FAILURES: Final = (
+    ImageFailure(
+        child=digest("1"),
+        platform=Platform.parse("linux/amd64/v2"),
+        reason=Reason.ILLEGAL_INSTRUCTION,
+        message="ended with exit code 132 (signal 4) after 0 s \x1b[31m",
+        device="edge-3",
+        workload="u1",
+        seen_at=ago(days=2),
+    ),
+)
 WORKLOAD_DETAIL: Final = WorkloadDetail(
-    workload=WORKLOAD, manifest="{}", release=RELEASE, placements=PLACEMENTS, next_cursor=None
+    workload=WORKLOAD,
+    manifest="{}",
+    release=RELEASE,
+    placements=PLACEMENTS,
+    next_cursor=None,
+    failures=FAILURES,
 )

@@ -28,6 +28,7 @@ from polyfleet_controller.cli.words import (
 )
 from polyfleet_controller.services.views import (
     DevicePlacement,
+    ImageFailure,
     PlatformCount,
     ReleaseView,
     WorkloadDetail,
@@ -71,7 +72,7 @@ def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
         explained = explain_reason(workload.condition.reason, workload.condition.message)
         parts.append(make_section("The newest manifest has no release yet", make_facts(explained)))
     if detail.release is not None:
-        parts.append(_draw_release(detail.release, now))
+        parts.append(_draw_release(detail.release, now, detail.failures))
     if workload.platforms:
         parts.append(make_section("Platforms", _draw_platforms(workload.platforms)))
     if detail.placements:
@@ -107,7 +108,7 @@ def _facts(workload: WorkloadView, now: datetime) -> Iterator[tuple[str, str | T
     yield "uid", workload.uid
 
 
-def _draw_release(release: ReleaseView, now: datetime) -> Group:
+def _draw_release(release: ReleaseView, now: datetime, failures: Sequence[ImageFailure] = ()) -> Group:
     parts: list[RenderableType] = [
         make_facts(
             (
@@ -122,8 +123,17 @@ def _draw_release(release: ReleaseView, now: datetime) -> Group:
         parts += [
             styled(f"{child.platform}, {humanize_bytes(child.size)}"),
             make_digests((("child", child.child),)),
+            *(_say_failure(failure, now) for failure in failures if failure.child == child.child),
         ]
     return make_section(f"Release {release.release}", *parts)
+
+
+def _say_failure(failure: ImageFailure, now: datetime) -> Text:
+    where = f"{failure.device} ({failure.platform}), {humanize_age(failure.seen_at, now)}"
+    message = f": {failure.message}" if failure.message else ""
+    return Text.assemble(
+        styled("failed", BAD), " as ", styled(failure.reason, BAD), styled(f" on {where}{message}")
+    )
 
 
 def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:

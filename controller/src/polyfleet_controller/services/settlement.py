@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from polyfleet_controller.domain.devices import Admission, Device, Document
 from polyfleet_controller.domain.documents import Content, find_excess, make_content
+from polyfleet_controller.domain.image_failures import find_failure
 from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
 from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment, place
 from polyfleet_controller.domain.sync import Sync, judge_device, judge_workload
@@ -19,6 +20,7 @@ from polyfleet_controller.store.contents import load_platform_sets, save_content
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import save_devices
 from polyfleet_controller.store.epochs import load_epoch, save_epoch
+from polyfleet_controller.store.image_failures import save_image_failures
 from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import cancel_later, send_all_desired, send_desired, send_desired_later
 from polyfleet_controller.store.workloads import load_placeable
@@ -110,6 +112,7 @@ class _Settlement:
         after = {**before, **self._derive(derived, before)}
         after = self._judge(judged, after, self._reports(judged))
         self._save(before, after)
+        self._save_failures(after)
         outbox_changed = self._send(judged)
         return Settled(
             devices=self._devices,
@@ -198,6 +201,21 @@ class _Settlement:
         gone = [(name, uid) for name, found in before.items() for uid in found if uid not in after[name]]
         save_assignments(self._connection, changed)
         delete_assignments(self._connection, gone)
+
+    def _save_failures(self, assignments: Mapping[str, Assignments]) -> None:
+        """Keep what new reports say about images. Few devices fail, and only those are looked at.
+
+        Those are failing by their newest document: what they speak of is what they were given.
+        """
+        found = [
+            failure
+            for name, change in self._changes.items()
+            if change.report is not None and self._devices[name].sync is Sync.FAILING
+            for report in change.report.workloads
+            if (assignment := assignments[name].get(report.uid)) is not None
+            and (failure := find_failure(name, assignment, report, now=self._now)) is not None
+        ]
+        save_image_failures(self._connection, found)
 
     def _send(self, judged: Sequence[str]) -> bool:
         if self._epoch != self._old_epoch:

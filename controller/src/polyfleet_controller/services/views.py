@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from polyfleet_controller.domain.devices import Admission, Connectivity
+from polyfleet_controller.domain.image_failures import ImageFailure
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -23,6 +24,7 @@ __all__ = [
     "DevicePlacement",
     "DeviceView",
     "EventView",
+    "ImageFailure",
     "Incarnation",
     "Page",
     "PlatformCount",
@@ -193,6 +195,7 @@ class WorkloadDetail:
     """Everything about one workload; `manifest` is the JSON text of the newest one.
 
     `placements` are one page of them, by the device's name; `next_cursor` asks for the following one.
+    `failures` are what is known against the release's children, of any workload, newest first.
     """
 
     workload: WorkloadView
@@ -200,6 +203,7 @@ class WorkloadDetail:
     release: ReleaseView | None
     placements: tuple[DevicePlacement, ...]
     next_cursor: str | None
+    failures: tuple[ImageFailure, ...] = ()
 
 
 class Change(StrEnum):

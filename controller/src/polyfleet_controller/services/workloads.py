@@ -22,6 +22,7 @@ from polyfleet_controller.services.views import (
 )
 from polyfleet_controller.store.assignments import StandingCount, count_standings
 from polyfleet_controller.store.database import Connection, Database
+from polyfleet_controller.store.image_failures import load_image_failures
 from polyfleet_controller.store.listings import Placement, list_placements
 from polyfleet_controller.store.values import write_json
 from polyfleet_controller.store.workloads import (
@@ -93,6 +94,8 @@ class Workloads:
             workload = _find(connection, namespace, name)
             (view,) = _view(connection, [workload])
             release = _load_release(connection, workload)
+            children = () if release is None else release.release.image.children
+            failures = load_image_failures(connection, {child.child for child in children})
             rows = list_placements(
                 connection, workload.uid, limit=page.limit + 1, after=None if after is None else after[0]
             )
@@ -103,6 +106,7 @@ class Workloads:
             release=None if release is None else view_release(release),
             placements=placements.items,
             next_cursor=placements.next_cursor,
+            failures=failures,
         )
 
     def delete(self, namespace: str, name: str, *, now: datetime) -> None:

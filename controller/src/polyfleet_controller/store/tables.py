@@ -277,6 +277,34 @@ class _Assignment(SQLModel, table=True):
     standing: str
 
 
+class _ImageFailure(SQLModel, table=True):
+    """What a device of this platform found out about a child's build; it outlives device and workload."""
+
+    __tablename__ = "image_failure"
+    __table_args__ = (Index("ix_image_failure_seen_at", "seen_at"),)
+
+    child: str = Field(primary_key=True)
+    platform: str = Field(primary_key=True)
+    reason: str = Field(primary_key=True)
+    message: str
+    device: str
+    workload: str
+    seen_at: datetime = _time()
+
+
+class _Alarm(SQLModel, table=True):
+    """What a workload's tag has lost that devices run. Of no meaning once another `revision` is in force."""
+
+    __tablename__ = "alarm"
+    __table_args__ = (_of_workload(),)
+
+    workload: str = Field(primary_key=True)
+    revision: int = _number()
+    reason: str
+    message: str
+    since: datetime = _time()
+
+
 class _Content(SQLModel, table=True):
     """What desired documents hold, under its digest; devices that run the same share it."""
 
@@ -320,5 +348,7 @@ REFUSAL: Final[Table] = METADATA.tables["refusal"]
 WORKLOAD: Final[Table] = METADATA.tables["workload"]
 RELEASE: Final[Table] = METADATA.tables["release"]
 ASSIGNMENT: Final[Table] = METADATA.tables["assignment"]
+IMAGE_FAILURE: Final[Table] = METADATA.tables["image_failure"]
+ALARM: Final[Table] = METADATA.tables["alarm"]
 CONTENT: Final[Table] = METADATA.tables["content"]
 OUTBOX: Final[Table] = METADATA.tables["outbox"]
