@@ -71,7 +71,9 @@ def test_plain_http_is_not_spoken_unless_it_is_allowed(registry: Registry) -> No
     reference = push(registry, make_index(listed(make_child("linux/amd64"))), "plain")
     failure = failure_of(RegistryClient(), reference)
     assert failure.reason is Reason.REGISTRY_UNREACHABLE
-    assert "does not speak TLS; if it is meant to be plain HTTP, name it as insecure" in failure.message
+    assert (
+        "does not speak TLS; if it is meant to be plain HTTP, say so: --insecure-registry" in failure.message
+    )
 
 
 def test_a_registry_on_this_machine_is_reached_past_any_proxy(

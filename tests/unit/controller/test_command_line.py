@@ -67,6 +67,7 @@ Commands:
   apply     Create or change workloads from manifests.
   device    List devices; show what one runs, and why not.
   workload  List, show and delete workloads and their releases.
+  image     Build images of many platforms; see what a registry holds.
   demo      Run a whole fleet on this machine, to see it work.
   version   Show this program's version and the controller's.
 """,

@@ -7,9 +7,11 @@ from typing import Final
 import pytest
 from rich.console import RenderableType
 
+from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.event_table import draw_events
+from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from view_examples import (
@@ -33,6 +35,10 @@ PAGES: Final[dict[str, RenderableType]] = {
     "device_show": draw_device(DEVICE_DETAIL, NOW),
     "device_show_pending": draw_device(STRANGER_DETAIL, NOW),
     "device_events": draw_events(EVENTS, NOW, {"u1": "default/hello"}),
+    "image_inspect": draw_inspection(ODD),
+    "image_inspect_empty": draw_inspection(EMPTY),
+    "image_inspect_single": draw_inspection(SINGLE),
+    "image_inspect_platform": draw_details(ODD.name, DETAILS),
     "workload_list": draw_workload_list((WORKLOAD,), NOW),
     "workload_list_empty": draw_workload_list((), NOW),
     "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),

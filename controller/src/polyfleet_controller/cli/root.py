@@ -34,6 +34,10 @@ SUB_COMMANDS: Final[dict[str, SubCommand]] = {
         module="polyfleet_controller.cli.workload",
         summary="List, show and delete workloads and their releases.",
     ),
+    "image": SubCommand(
+        module="polyfleet_controller.cli.image",
+        summary="Build images of many platforms; see what a registry holds.",
+    ),
     "demo": SubCommand(
         module="polyfleet_controller.cli.demo",
         summary="Run a whole fleet on this machine, to see it work.",

@@ -61,7 +61,10 @@ def _describe_tls(error: ssl.SSLError, authority_place: str) -> str:
         hint = f"; put its CA's certificate into {authority_place}" if is_unknown else ""
         return f"has a certificate that is not trusted here: {error.verify_message}{hint}"
     if _NO_TLS.search(str(error)):
-        return "does not speak TLS; if it is meant to be plain HTTP, name it as insecure"
+        return (
+            "does not speak TLS; if it is meant to be plain HTTP, say so: --insecure-registry for the "
+            "controller, --plain-http for `polyfleet image`"
+        )
     return f"and this machine cannot agree on TLS: {error.reason or 'it broke off'}"
 
 
