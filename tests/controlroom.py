@@ -14,6 +14,7 @@ from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
 from polyfleet_controller.services.outbox import Outbox, OutboxMessage
 from polyfleet_controller.services.ports import RegistryFailure
+from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.views import Applied, DeviceDetail, WorkloadDetail
 from polyfleet_controller.services.workloads import Workloads
@@ -112,6 +113,7 @@ class ControlRoom:
         self.devices = Devices(database, self._wake)
         self.events = Events(database)
         self.releases = Releases(database, self.shelf, self._wake)
+        self.preflights = Preflights(database, self.shelf)
         self.workloads = Workloads(database, self.releases, self._wake)
 
     def _wake(self) -> None:

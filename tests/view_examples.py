@@ -1,8 +1,16 @@
 """A small fleet as the API would answer it: one of everything that a page shows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from polyfleet_controller.domain.platforms import Lack, Mismatch
+from polyfleet_controller.services.image_views import (
+    CoveredDevices,
+    ImageCheck,
+    PullSize,
+    UncoveredDevices,
+)
 from polyfleet_controller.services.views import (
     Admission,
     AssignmentView,
@@ -363,3 +371,86 @@ WORKLOAD_DETAIL: Final = WorkloadDetail(
     next_cursor=None,
     failures=FAILURES,
 )
+
+CHECK: Final = ImageCheck(
+    image="registry.example.com:5000/team/hello:1.0",
+    index=digest("f"),
+    offers=(AMD, Platform.parse("linux/amd64/v3"), Platform.parse("linux/arm/v6")),
+    devices=4340,
+    covered=(
+        CoveredDevices(
+            platform=AMD,
+            devices=3,
+            image_platform=AMD,
+            child=digest("1"),
+            fit=Fit.NATIVE,
+            size=12_345_678,
+            pull=PullSize(total=37_037_034, least=12_345_678, most=12_345_678),
+        ),
+        CoveredDevices(
+            platform=Platform.parse("linux/amd64/v4"),
+            devices=4012,
+            image_platform=Platform.parse("linux/amd64/v3"),
+            child=digest("3"),
+            fit=Fit.COMPATIBLE,
+            size=12_345_678,
+            pull=PullSize(total=49_530_000_000, least=0, most=12_345_678),
+        ),
+        CoveredDevices(
+            platform=ARM,
+            devices=310,
+            image_platform=Platform.parse("linux/arm/v6"),
+            child=digest("a"),
+            fit=Fit.COMPATIBLE,
+            size=11_345_678,
+            pull=PullSize(total=0, least=0, most=0),
+        ),
+        CoveredDevices(
+            platform=Platform.parse("linux/arm64"),
+            devices=1,
+            image_platform=AMD,
+            child=digest("1"),
+            fit=Fit.EMULATED,
+            size=12_345_678,
+            pull=PullSize(total=12_345_678, least=12_345_678, most=12_345_678),
+        ),
+    ),
+    uncovered=(
+        UncoveredDevices(
+            platform=Platform.parse("linux/arm/v5"),
+            devices=12,
+            runs=(Platform.parse("linux/arm/v5"),),
+            reason=Reason.NO_MATCHING_PLATFORM,
+            message=str(Mismatch(lack=Lack.VARIANT, nearest=(Platform.parse("linux/arm/v6"),))),
+            names=tuple(f"till-{n:03}" for n in range(10)),
+        ),
+        UncoveredDevices(
+            platform=Platform.parse("linux/riscv64/rva22u64"),
+            devices=2,
+            runs=(Platform.parse("linux/riscv64/rva22u64"), Platform.parse("linux/riscv64")),
+            reason=Reason.NO_MATCHING_PLATFORM,
+            message=str(
+                Mismatch(
+                    lack=Lack.ARCHITECTURE,
+                    nearest=(AMD, Platform.parse("linux/amd64/v3"), Platform.parse("linux/arm/v6")),
+                )
+            ),
+            names=("star-1", "star-2"),
+        ),
+    ),
+    unjudged=1,
+    on_uncovered=None,
+    warnings=(
+        ImageFailure(
+            child=digest("3"),
+            platform=Platform.parse("linux/amd64/v3"),
+            reason=Reason.ILLEGAL_INSTRUCTION,
+            message="/server: exit code 132",
+            device="edge-3",
+            workload="u1",
+            seen_at=ago(hours=5),
+        ),
+    ),
+)
+CHECK_COVERED: Final = replace(CHECK, devices=4326, uncovered=(), unjudged=0, warnings=())
+CHECK_NOBODY: Final = replace(CHECK_COVERED, devices=0, covered=())

@@ -270,6 +270,7 @@ def test_a_failure_of_ours_tells_the_client_nothing_of_our_insides(backend: Back
             events=services.events,
             workloads=services.workloads,
             releases=services.releases,
+            preflights=services.preflights,
             health=BrokenHealth(),
         )
     )

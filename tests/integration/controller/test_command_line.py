@@ -1,21 +1,20 @@
 """The command line as a process of its own, against a real server: exit code, stdout and stderr, whole."""
 
 import json
-import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import yaml
 
 from fixtures.answers import answering, response
 from fixtures.api import NOW, Api, manifest
+from fixtures.commandline import PROGRAM, environment, run
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_shared.messages import EventKind, Phase, Presence, WorkloadReport
@@ -23,30 +22,7 @@ from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel, format_topic
 from polyfleet_shared.wire import encode_message
 
-PROGRAM: Final = [sys.executable, "-c", "from polyfleet_controller.cli import main; main()"]
-ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-# The server's clock stands still, this machine's does not.
-AGE: Final = re.compile(r"[0-9]{5} d\b")
-
 Polyfleet = Callable[..., tuple[int, str, str]]
-
-
-def environment(url: str) -> dict[str, str]:
-    return {**ENVIRONMENT, "POLYFLEET_SERVER": url}
-
-
-def run(url: str, *arguments: str, stdin: str = "", **variables: str) -> tuple[int, str, str]:
-    """Run it to its end; return exit code, stdout and stderr, ages hidden."""
-    ended = subprocess.run(
-        [*PROGRAM, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**environment(url), **variables},
-        timeout=60,
-    )
-    return ended.returncode, AGE.sub("##### d", ended.stdout), AGE.sub("##### d", ended.stderr)
 
 
 @pytest.fixture

@@ -11,10 +11,14 @@ from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.event_table import draw_events
+from polyfleet_controller.cli.image_check_page import draw_image_check
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from view_examples import (
+    CHECK,
+    CHECK_COVERED,
+    CHECK_NOBODY,
     DEVICE,
     DEVICE_DETAIL,
     EVENTS,
@@ -39,6 +43,9 @@ PAGES: Final[dict[str, RenderableType]] = {
     "image_inspect_empty": draw_inspection(EMPTY),
     "image_inspect_single": draw_inspection(SINGLE),
     "image_inspect_platform": draw_details(ODD.name, DETAILS),
+    "image_check": draw_image_check(CHECK, NOW),
+    "image_check_covered": draw_image_check(CHECK_COVERED, NOW),
+    "image_check_nobody": draw_image_check(CHECK_NOBODY, NOW),
     "workload_list": draw_workload_list((WORKLOAD,), NOW),
     "workload_list_empty": draw_workload_list((), NOW),
     "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),

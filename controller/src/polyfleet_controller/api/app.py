@@ -14,6 +14,7 @@ import polyfleet_controller
 from polyfleet_controller.api.contract import DOCUMENT_PATH, Contract
 from polyfleet_controller.api.devices import make_device_router
 from polyfleet_controller.api.handlers import HANDLERS, make_routing_handler
+from polyfleet_controller.api.images import make_image_router
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.queries import NoQuery
 from polyfleet_controller.api.requests import query_reader
@@ -41,7 +42,7 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
     )
     contract = Contract()
     around = Surroundings(services=services, contract=contract, clock=clock)
-    for make_router in (make_status_router, make_device_router, make_workload_router):
+    for make_router in (make_status_router, make_device_router, make_workload_router, make_image_router):
         app.include_router(make_router(around))
     document = contract.document(version=polyfleet_controller.__version__, routes=app.routes)
     _serve_document(app, document)

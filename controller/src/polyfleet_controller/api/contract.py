@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from polyfleet_controller.api.problems import MEDIA_TYPE, STATUS, TITLES, ProblemCode, ProblemDetails
+from polyfleet_controller.api.queries import WorkloadName
 from polyfleet_controller.api.schema import Catalogue, Direction, Refinements, Schema, merge_components
 from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.domain.manifest import (
@@ -21,13 +22,15 @@ from polyfleet_controller.domain.manifest import (
     WorkloadManifest,
 )
 from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.pages import MAX_LIMIT
 from polyfleet_shared.codec import json_name
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable
 
 DOCUMENT_PATH: Final = "/v1/openapi.json"
-NAME_PATTERN: Final = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_NAME: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAME_PATTERN: Final = f"^{_NAME}$"
 
 _PLATFORM_PART: Final = "[a-z0-9][a-z0-9._-]{0,31}"
 _PORT: Final[Schema] = {"minimum": 1, "maximum": 65535}
@@ -50,6 +53,8 @@ REFINEMENTS: Final[Refinements] = {
     ImageReference: {"": {"pattern": "^[^/]+/.+$", "examples": ["registry.example.com/team/hello:1.0"]}},
     Quantity: {"": {"type": ["string", "number"], "minimum": 0, "examples": ["64Mi", "500m", 0.5]}},
     Platform: {"": {"pattern": f"^{_PLATFORM_PART}(/{_PLATFORM_PART}){{1,2}}$"}},
+    Selector: {"": {"examples": ["site=north,tier in (a,b),!retired"]}},
+    WorkloadName: {"": {"pattern": f"^({_NAME}/)?{_NAME}$"}},
 }
 
 _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
@@ -59,6 +64,9 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
         "Only those with this label, `key=value`; given several times, with all of them.",
         {"items": {"type": "string", "pattern": "^[^=\\x00]+=[^\\x00]*$"}},
     ),
+    "reference": ("The image, `registry/path[:tag][@digest]`.", {}),
+    "workload": ("For the devices that this workload, `[namespace/]name`, is meant for, by its policy.", {}),
+    "selector": ("For the devices whose labels this selector, in Kubernetes' syntax, selects.", {}),
 }
 
 
@@ -123,9 +131,12 @@ class Contract:
 
     def _parameters(self, query: type) -> list[Schema]:
         hints = typing.get_type_hints(query)
-        return [self._parameter(json_name(each.name), hints[each.name]) for each in fields(query)]
+        return [
+            self._parameter(json_name(each.name), hints[each.name], required=_is_required(each))
+            for each in fields(query)
+        ]
 
-    def _parameter(self, name: str, hint: object) -> Schema:
+    def _parameter(self, name: str, hint: object, *, required: bool) -> Schema:
         inner = [kind for kind in typing.get_args(hint) if kind is not type(None)]
         is_list = typing.get_origin(hint) is tuple
         schema = self._requests.refer(inner[0] if inner and not is_list else hint)
@@ -133,7 +144,11 @@ class Contract:
         return {
             "name": name,
             "in": "query",
-            "required": False,
+            "required": required,
             "description": description,
             "schema": {**schema, **refinement},
         }
+
+
+def _is_required(field: "Field[Any]") -> bool:
+    return field.default is MISSING and field.default_factory is MISSING

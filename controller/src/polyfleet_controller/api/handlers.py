@@ -12,9 +12,11 @@ from polyfleet_controller.api.contract import DOCUMENT_PATH
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
 from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
+from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.store.errors import StoreError
 from polyfleet_shared.json_text import Problem
 from polyfleet_shared.names import InvalidNameError
+from polyfleet_shared.reasons import explain
 
 E = TypeVar("E", bound=Exception)
 
@@ -28,6 +30,12 @@ async def _handle_api_error(_request: Request, error: Exception) -> Response:
 async def _handle_not_found(_request: Request, error: Exception) -> Response:
     missing = _as(NotFoundError, error)
     return answer_problem(ApiError(_NOT_FOUND_CODES[missing.kind], str(missing)))
+
+
+async def _handle_registry_failure(_request: Request, error: Exception) -> Response:
+    failure = _as(RegistryFailure, error)
+    detail = f"{failure.reason}: {failure.message}. {explain(failure.reason).next_step}"
+    return answer_problem(ApiError(ProblemCode.IMAGE_UNRESOLVED, detail))
 
 
 async def _handle_page_error(_request: Request, error: Exception) -> Response:
@@ -83,6 +91,7 @@ HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     ApiError: _handle_api_error,
     NotFoundError: _handle_not_found,
     InvalidPageError: _handle_page_error,
+    RegistryFailure: _handle_registry_failure,
     StoreError: _handle_store_error,
     RequestValidationError: _handle_path_error,
     Exception: _handle_failure,

@@ -23,6 +23,7 @@ class ProblemCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     DEVICE_NOT_FOUND = "device_not_found"
     WORKLOAD_NOT_FOUND = "workload_not_found"
+    IMAGE_UNRESOLVED = "image_unresolved"
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_JSON = "invalid_json"
     INVALID_MANIFEST = "invalid_manifest"
@@ -37,6 +38,7 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.WORKLOAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.IMAGE_UNRESOLVED: HTTPStatus.BAD_GATEWAY,
     ProblemCode.INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_MANIFEST: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -51,6 +53,7 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.METHOD_NOT_ALLOWED: "This path does not take this method",
     ProblemCode.DEVICE_NOT_FOUND: "There is no such device",
     ProblemCode.WORKLOAD_NOT_FOUND: "There is no such workload",
+    ProblemCode.IMAGE_UNRESOLVED: "The registry does not give this image",
     ProblemCode.INVALID_PARAMETER: "A parameter cannot be read",
     ProblemCode.INVALID_JSON: "The body is no JSON",
     ProblemCode.INVALID_MANIFEST: "The manifest cannot be taken",

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
+from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, Name
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.devices import DeviceFilter
 from polyfleet_controller.services.pages import MAX_LIMIT, PageRequest
 from polyfleet_controller.services.views import Admission, Connectivity, Sync
@@ -70,3 +74,34 @@ class DeviceQuery(PageQuery):
     def _labels(self) -> Mapping[str, str]:
         pairs = (label.partition("=") for label in self.label)
         return {key: value for key, _, value in pairs}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadName:
+    """A workload in a parameter: `[namespace/]name`."""
+
+    namespace: Name
+    name: Name
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read it; raises InvalidNameError."""
+        namespace, slash, name = text.rpartition("/")
+        return cls(namespace=Name(namespace) if slash else DEFAULT_NAMESPACE, name=Name(name))
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageQuery:
+    """Which image, and which devices: those of a workload, those that are selected, or all."""
+
+    reference: ImageReference
+    workload: WorkloadName | None = None
+    selector: Selector | None = None
+
+    def __post_init__(self) -> None:
+        if self.workload is not None and self.selector is not None:
+            message = "give either workload or selector: a workload says itself which devices it is for"
+            raise DecodeError((Problem(path="selector", message=message),))

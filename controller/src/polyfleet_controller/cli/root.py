@@ -83,6 +83,7 @@ _HELP: Final = teach(
     "Run containers on a fleet of devices, in the variant that each device's processor needs.",
     (
         ("polyfleet apply -f hello.yaml --wait", "run a workload; see devices prove it"),
+        ("polyfleet image check IMAGE", "which device gets which variant of it"),
         ("polyfleet device list", "what devices there are, and how they stand"),
         ("polyfleet device show edge-7", "all about one: what it runs, and why not"),
         ("polyfleet workload show hello", "one workload on all of its devices"),

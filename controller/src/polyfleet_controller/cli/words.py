@@ -7,7 +7,14 @@ from rich.text import Text
 
 from polyfleet_controller.cli.humanized import exact_time, humanize_age, humanize_bytes
 from polyfleet_controller.cli.layout import BAD, GOOD, WEAK, styled
-from polyfleet_controller.services.views import Admission, Connectivity, DeviceView, Standing, Sync
+from polyfleet_controller.services.views import (
+    Admission,
+    Connectivity,
+    DeviceView,
+    ImageFailure,
+    Standing,
+    Sync,
+)
 from polyfleet_shared.messages import Condition, Phase, PullProgress, WorkloadReport
 from polyfleet_shared.reasons import Reason, explain
 
@@ -89,3 +96,17 @@ def explain_condition(condition: Condition) -> str:
     message = f" ({condition.message})" if condition.message else ""
     sentence = explanation.sentence.removesuffix(".")
     return f"{condition.reason}: {sentence}{message}. Next step: {explanation.next_step}"
+
+
+def say_failure(failure: ImageFailure, now: datetime) -> Text:
+    """What a device found out about a child."""
+    where = f"{failure.device} ({failure.platform}), {humanize_age(failure.seen_at, now)}"
+    message = f": {failure.message}" if failure.message else ""
+    return Text.assemble(
+        styled("failed", BAD), " as ", styled(failure.reason, BAD), styled(f" on {where}{message}")
+    )
+
+
+def count_devices(count: int) -> str:
+    """`1 device`, `12 devices`."""
+    return "1 device" if count == 1 else f"{count} devices"

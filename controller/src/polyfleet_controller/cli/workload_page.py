@@ -23,6 +23,7 @@ from polyfleet_controller.cli.words import (
     PROVEN,
     explain_reason,
     say_connectivity,
+    say_failure,
     say_progress,
     say_since,
 )
@@ -123,17 +124,9 @@ def _draw_release(release: ReleaseView, now: datetime, failures: Sequence[ImageF
         parts += [
             styled(f"{child.platform}, {humanize_bytes(child.size)}"),
             make_digests((("child", child.child),)),
-            *(_say_failure(failure, now) for failure in failures if failure.child == child.child),
+            *(say_failure(failure, now) for failure in failures if failure.child == child.child),
         ]
     return make_section(f"Release {release.release}", *parts)
-
-
-def _say_failure(failure: ImageFailure, now: datetime) -> Text:
-    where = f"{failure.device} ({failure.platform}), {humanize_age(failure.seen_at, now)}"
-    message = f": {failure.message}" if failure.message else ""
-    return Text.assemble(
-        styled("failed", BAD), " as ", styled(failure.reason, BAD), styled(f" on {where}{message}")
-    )
 
 
 def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:

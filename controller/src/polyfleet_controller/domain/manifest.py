@@ -6,6 +6,7 @@ outside of the subset is refused by name, with what to do instead (`manifest_ref
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Self
 
 from polyfleet_controller.domain.images import ImageReference
@@ -150,11 +151,20 @@ class PodTemplate:
     spec: PodSpec
 
 
+class OnUncovered(StrEnum):
+    """What is done where the image has nothing that a targeted device can run."""
+
+    REFUSE = "refuse"  # the manifest is not taken; a device that joins later is held
+    EXCLUDE = "exclude"  # such a device is not meant
+    HOLD = "hold"  # it waits until the image's tag gains its platform
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadSpec:
-    """What runs. Where: on every admitted device whose platform the image covers."""
+    """What runs. Where: on every admitted device; `on_uncovered` decides about those it cannot run on."""
 
     template: PodTemplate
+    on_uncovered: OnUncovered = OnUncovered.REFUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class Mismatch:
             case Lack.ARCHITECTURE:
                 return f"the image has nothing for this kind of processor, only {offered}"
             case Lack.VARIANT:
-                return f"for this kind of processor the image has only {offered}, which needs another variant"
+                return f"for this kind of processor the image has only {offered}, which this one does not run"
 
 
 Choice: TypeAlias = Match | Mismatch

@@ -12,6 +12,7 @@ from polyfleet_controller.services.ingest import Ingest
 from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.outbox import Outbox
 from polyfleet_controller.services.ports import Registry
+from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
@@ -33,6 +34,7 @@ class Parts:
             events=Events(database),
             workloads=Workloads(database, releases, wake),
             releases=releases,
+            preflights=Preflights(database, registry),
             health=self.monitor,
         )
 

@@ -1,0 +1,167 @@
+"""`image check` for people, and what of it `apply` shows."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from polyfleet_controller.cli.humanized import humanize_bytes
+from polyfleet_controller.cli.layout import (
+    BAD,
+    GOOD,
+    HEADING,
+    WEAK,
+    join_lines,
+    make_digests,
+    make_facts,
+    make_section,
+    make_table,
+    styled,
+)
+from polyfleet_controller.cli.words import NOTHING, count_devices, say_failure
+from polyfleet_controller.services.image_views import (
+    CoveredDevices,
+    Fit,
+    ImageCheck,
+    OnUncovered,
+    PullSize,
+    UncoveredDevices,
+)
+from polyfleet_shared.platforms import Platform
+
+_FIT: Final = {Fit.NATIVE: GOOD, Fit.COMPATIBLE: "", Fit.EMULATED: WEAK}
+_LONGEST_NAME: Final = 16
+_NEXT_STEP: Final = "Publish the image for these platforms too"
+_POLICY: Final = {
+    None: f"{_NEXT_STEP}, or apply it with spec.onUncovered: hold or exclude.",
+    OnUncovered.REFUSE: (
+        "The workload's onUncovered is refuse: `polyfleet apply` does not take this image. "
+        f"{_NEXT_STEP}, or set spec.onUncovered to hold or exclude."
+    ),
+    OnUncovered.HOLD: (
+        "The workload's onUncovered is hold: they wait, and go on by themselves when the tag gains their "
+        "platform."
+    ),
+    OnUncovered.EXCLUDE: "The workload's onUncovered is exclude: it is not meant for them.",
+}
+
+
+def draw_image_check(check: ImageCheck, now: datetime) -> RenderableType:
+    """One line for each kind of device, the children in full, and the uncovered by name."""
+    parts: list[RenderableType] = [styled(check.image, HEADING), make_digests((("index", check.index),))]
+    if check.devices:
+        parts.append(make_section(_say_devices(check), _draw_devices(check)))
+    else:
+        parts.append(make_section("Devices", "there is none that it could run on"))
+    if check.covered:
+        parts.append(make_section("Children", *_draw_children(check, now)))
+    if check.uncovered:
+        parts.append(draw_uncovered(check))
+    if check.unjudged:
+        parts.append(
+            make_section(
+                f"Not counted: {count_devices(check.unjudged)}",
+                "admitted, but not heard of what they can run; or two machines share the name",
+            )
+        )
+    return Group(*parts)
+
+
+def draw_uncovered(check: ImageCheck) -> RenderableType:
+    """Which devices get nothing, why, and what to do."""
+    word = "Excluded" if check.on_uncovered is OnUncovered.EXCLUDE else "Uncovered"
+    parts: list[RenderableType] = []
+    for each in check.uncovered:
+        parts += [
+            styled(f"{each.platform}, {count_devices(each.devices)}"),
+            make_facts(_explain_uncovered(each)),
+        ]
+    heading = f"{word}: {count_devices(check.count_uncovered)}"
+    return make_section(heading, *parts, styled(_POLICY[check.on_uncovered]))
+
+
+def say_coverage(check: ImageCheck) -> Iterator[Text]:
+    """A line for each kind of device, for `apply`."""
+    if not check.devices:
+        return
+    for each in check.covered:
+        yield Text.assemble(
+            f"  {each.platform}: {count_devices(each.devices)}, ",
+            *_say_choice(each),
+            f", {_say_each(each.pull)} to pull",
+        )
+    for gap in check.uncovered:
+        word = "excluded" if check.on_uncovered is OnUncovered.EXCLUDE else "held"
+        yield Text.assemble(
+            f"  {gap.platform}: {count_devices(gap.devices)}, ", (word, WEAK), f": {gap.message}"
+        )
+
+
+def _say_choice(each: CoveredDevices) -> tuple[str | Text | tuple[str, str], ...]:
+    if each.fit is Fit.NATIVE:
+        return ((each.fit, _FIT[each.fit]),)
+    return ((each.fit, _FIT[each.fit]), f" as {each.image_platform}")
+
+
+def _say_devices(check: ImageCheck) -> str:
+    covered = check.devices - check.count_uncovered
+    return f"Devices: {'all' if not check.uncovered else covered} of {check.devices} covered"
+
+
+def _draw_devices(check: ImageCheck) -> RenderableType:
+    return make_table(
+        ("PLATFORM", "DEVICES", "GETS", "FIT", "EACH PULLS", "IN ALL"),
+        (
+            *(
+                (
+                    _fold(each.platform),
+                    str(each.devices),
+                    _fold(each.image_platform),
+                    styled(each.fit, _FIT[each.fit]),
+                    _say_each(each.pull),
+                    humanize_bytes(each.pull.total),
+                )
+                for each in check.covered
+            ),
+            *(
+                (_fold(each.platform), str(each.devices), styled("none", BAD), NOTHING, NOTHING, NOTHING)
+                for each in check.uncovered
+            ),
+        ),
+        wrapped=("EACH PULLS",),
+    )
+
+
+def _fold(platform: Platform) -> Text:
+    """A long name in two lines, where a reader would break it: six columns fit 80 characters so."""
+    text = str(platform)
+    if len(text) <= _LONGEST_NAME:
+        return styled(text)
+    head, slash, variant = text.rpartition("/")
+    return join_lines((styled(head + slash), styled(variant)))
+
+
+def _draw_children(check: ImageCheck, now: datetime) -> Iterator[RenderableType]:
+    for each in {each.child: each for each in check.covered}.values():
+        yield styled(f"{each.image_platform}, {humanize_bytes(each.size)}")
+        yield make_digests((("child", each.child),))
+        for failure in check.warnings:
+            if failure.child == each.child:
+                yield say_failure(failure, now)
+
+
+def _explain_uncovered(gap: UncoveredDevices) -> Iterable[tuple[str, str | Text]]:
+    unnamed = gap.devices - len(gap.names)
+    yield "reason", Text.assemble(styled(gap.reason, BAD), f": {gap.message}")
+    yield "can run", ", ".join(map(str, gap.runs))
+    yield "devices", ", ".join(gap.names) + (f" and {unnamed} more" if unnamed else "")
+
+
+def _say_each(pull: PullSize) -> str:
+    if pull.least == pull.most:
+        return humanize_bytes(pull.most) if pull.most else "nothing"
+    if not pull.least:
+        return f"up to {humanize_bytes(pull.most)}"
+    return f"{humanize_bytes(pull.least)} to {humanize_bytes(pull.most)}"

@@ -1,0 +1,119 @@
+"""The devices that an image is checked for: counted by what decides about them, named only where asked.
+
+One statement counts them all, whatever their number.
+"""
+
+from collections.abc import Collection
+from typing import Final, assert_never
+
+from sqlalchemy import Connection, and_, func, literal_column, or_, select, true
+from sqlalchemy.sql.elements import ColumnElement
+
+from polyfleet_controller.domain.devices import Admission
+from polyfleet_controller.domain.preflight import TargetGroup
+from polyfleet_controller.domain.selectors import Operator, Requirement, Selector
+from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.store.groups import ELIGIBLE
+from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, DEVICE_LABEL, PLATFORM_SET
+from polyfleet_controller.store.values import read_platforms
+
+_EVERYTHING: Final = Selector()
+_SEPARATOR: Final = ","
+# What the controller counts as proof that an image is on the device.
+_PROVEN: Final = (Standing.RUNNING.value, Standing.COMPLETED.value)
+_UNJUDGED: Final = and_(
+    DEVICE.c.admission == Admission.ADMITTED.value,
+    or_(DEVICE.c.duplicate_since.is_not(None), DEVICE.c.platform_set.is_(None)),
+)
+
+
+def load_targets(connection: Connection, selector: Selector = _EVERYTHING) -> tuple[TargetGroup, ...]:
+    """All devices that are given work and that the selector selects."""
+    proven = (
+        select(
+            ASSIGNMENT.c.device,
+            # In the key's order on both databases; another order would only make more groups.
+            func.aggregate_strings(ASSIGNMENT.c.child, _SEPARATOR).label("children"),
+        )
+        .where(ASSIGNMENT.c.standing.in_(_PROVEN))
+        .group_by(ASSIGNMENT.c.device)
+        .subquery()
+    )
+    counted = (
+        select(
+            DEVICE.c.platform_set,
+            proven.c.children,
+            func.count(literal_column("*")).label("devices"),
+        )
+        .outerjoin(proven, proven.c.device == DEVICE.c.name)
+        .where(ELIGIBLE, _selected(selector))
+        .group_by(DEVICE.c.platform_set, proven.c.children)
+        .subquery()
+    )
+    query = select(counted, PLATFORM_SET.c.body).join(
+        PLATFORM_SET, PLATFORM_SET.c.digest == counted.c.platform_set
+    )
+    return tuple(
+        TargetGroup(
+            platform_set=row.platform_set,
+            platforms=read_platforms(row.body),
+            proven=frozenset((row.children or "").split(_SEPARATOR)) - {""},
+            devices=row.devices,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def count_unjudged(connection: Connection, selector: Selector = _EVERYTHING) -> int:
+    """Admitted devices that get nothing new: their platforms are unknown, or two machines share the name."""
+    query = select(func.count(literal_column("*"))).select_from(DEVICE)
+    return int(connection.execute(query.where(_UNJUDGED, _selected(selector))).scalar_one())
+
+
+def list_target_names(
+    connection: Connection,
+    platform_sets: Collection[str],
+    selector: Selector = _EVERYTHING,
+    *,
+    limit: int,
+) -> dict[str, tuple[str, ...]]:
+    """The first names of the devices with each of these lists of platforms, at most `limit` of each."""
+    if not platform_sets:
+        return {}
+    numbered = (
+        select(
+            DEVICE.c.platform_set,
+            DEVICE.c.name,
+            func.row_number()
+            .over(partition_by=DEVICE.c.platform_set, order_by=DEVICE.c.name)
+            .label("position"),
+        )
+        .where(ELIGIBLE, _selected(selector), DEVICE.c.platform_set.in_(list(platform_sets)))
+        .subquery()
+    )
+    query = select(numbered).where(numbered.c.position <= limit).order_by(numbered.c.name)
+    names: dict[str, tuple[str, ...]] = {}
+    for row in connection.execute(query):
+        names[row.platform_set] = (*names.get(row.platform_set, ()), row.name)
+    return names
+
+
+def _selected(selector: Selector) -> ColumnElement[bool]:
+    """What `Selector.matches` says of a device's labels."""
+    return and_(true(), *map(_meets, selector.requirements))
+
+
+def _meets(requirement: Requirement) -> ColumnElement[bool]:
+    having = select(DEVICE_LABEL.c.device).where(DEVICE_LABEL.c.key == requirement.key)
+    chosen = having.where(DEVICE_LABEL.c.value.in_(requirement.values))
+    match requirement.operator:
+        case Operator.IN:
+            return DEVICE.c.name.in_(chosen)
+        case Operator.NOT_IN:
+            return DEVICE.c.name.not_in(chosen)
+        case Operator.EXISTS:
+            return DEVICE.c.name.in_(having)
+        case Operator.DOES_NOT_EXIST:
+            return DEVICE.c.name.not_in(having)
+        case _:
+            assert_never(requirement.operator)

@@ -1,0 +1,111 @@
+"""What targeted devices get of an image, and what they have to pull for it."""
+
+from dataclasses import replace
+
+from polyfleet_controller.domain.images import IndexChild, Layer
+from polyfleet_controller.domain.platforms import Lack, Mismatch
+from polyfleet_controller.domain.preflight import (
+    Covered,
+    Preflight,
+    PullSize,
+    TargetGroup,
+    Uncovered,
+    check_image,
+    size_pull,
+)
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+
+BASE = Layer(digest="sha256:base", size=1000)
+AMD, V3, ARM = (Platform.parse(text) for text in ("linux/amd64", "linux/amd64/v3", "linux/arm/v6"))
+
+
+def child(platform: Platform, *own: int) -> IndexChild:
+    layers = (BASE, *(Layer(digest=f"{platform} {size}", size=size) for size in own))
+    return IndexChild(
+        platform=platform,
+        child=f"child {platform} {own}",
+        config="",
+        size=sum(layer.size for layer in layers),
+        layers=layers,
+    )
+
+
+def runs(*pairs: tuple[Platform, Fit]) -> tuple[RunnablePlatform, ...]:
+    return tuple(RunnablePlatform(platform=platform, fit=fit) for platform, fit in pairs)
+
+
+NEW = runs((V3, Fit.NATIVE), (AMD, Fit.COMPATIBLE))
+OLD = runs((AMD, Fit.NATIVE))
+PI = runs((ARM, Fit.NATIVE), (AMD, Fit.EMULATED))
+
+
+def group(
+    platforms: tuple[RunnablePlatform, ...], devices: int, proven: tuple[IndexChild, ...] = ()
+) -> TargetGroup:
+    return TargetGroup(
+        platform_set=" ".join(str(item.platform) for item in platforms),
+        platforms=platforms,
+        proven=frozenset(each.child for each in proven),
+        devices=devices,
+    )
+
+
+def test_each_device_is_told_once_with_what_it_gets_and_what_it_lacks() -> None:
+    image = (child(AMD, 7), child(V3, 9))
+    other = child(AMD, 50)
+    layers = {each.child: each.layers for each in (*image, other)}
+    groups = (
+        group(NEW, 10),
+        group(NEW, 5, (other,)),
+        group(NEW, 2, (image[1],)),
+        group(OLD, 3),
+        group(PI, 4),
+        group(runs((ARM, Fit.NATIVE)), 1),
+    )
+    assert check_image(image, groups, layers) == Preflight(
+        covered=(
+            Covered(
+                platform=AMD,
+                child=image[0],
+                fit=Fit.NATIVE,
+                devices=3,
+                pull=PullSize(total=3 * 1007, least=1007, most=1007),
+            ),
+            Covered(
+                platform=V3,
+                child=image[1],
+                fit=Fit.NATIVE,
+                devices=17,
+                pull=PullSize(total=10 * 1009 + 5 * 9, least=0, most=1009),
+            ),
+            Covered(
+                platform=ARM,
+                child=image[0],
+                fit=Fit.EMULATED,
+                devices=4,
+                pull=PullSize(total=4 * 1007, least=1007, most=1007),
+            ),
+        ),
+        uncovered=(
+            Uncovered(
+                platform_set="linux/arm/v6",
+                platforms=runs((ARM, Fit.NATIVE)),
+                devices=1,
+                mismatch=Mismatch(lack=Lack.ARCHITECTURE, nearest=(AMD, V3)),
+            ),
+        ),
+    )
+
+
+def test_an_older_processor_is_told_that_only_newer_ones_are_served() -> None:
+    (found,) = check_image((child(V3),), (group(OLD, 2), group(OLD, 3)), {}).uncovered
+    assert (found.devices, str(found.mismatch)) == (
+        5,
+        "for this kind of processor the image has only linux/amd64/v3, which this one does not run",
+    )
+
+
+def test_without_layers_the_whole_image_is_pulled_unless_it_is_there() -> None:
+    bare = replace(child(AMD, 7), layers=())
+    assert (size_pull(bare, (), {}), size_pull(bare, (bare.child,), {})) == (1007, 0)
+    assert size_pull(child(AMD, 7), ("of a release that nobody knows the layers of",), {}) == 1007
