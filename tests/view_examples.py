@@ -230,8 +230,14 @@ EVENTS: Final = (
 DEVICE_DETAIL: Final = DeviceDetail(
     device=DEVICE,
     platforms=(
-        RunnablePlatform(platform=ARM, fit=Fit.NATIVE),
-        RunnablePlatform(platform=Platform.parse("linux/arm/v6"), fit=Fit.COMPATIBLE),
+        RunnablePlatform(platform=ARM, fit=Fit.NATIVE, found="configured in agent.toml"),
+        RunnablePlatform(
+            platform=Platform.parse("linux/arm/v6"), fit=Fit.COMPATIBLE, found="below linux/arm/v7"
+        ),
+        RunnablePlatform(
+            platform=Platform.parse("linux/arm/v5"), fit=Fit.COMPATIBLE, found="below linux/arm/v7"
+        ),
+        RunnablePlatform(platform=AMD, fit=Fit.EMULATED, found="binfmt_misc handler qemu-x86_64"),
     ),
     host=HostFacts(
         hostname="edge-7",

@@ -50,14 +50,15 @@ def run_agent(config: AgentConfig) -> None:
     runner = Runner(world, composer, settings, _status_writer(config, world, recovered))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: runner.stop())
+    native = world.host.platform().platforms[0]
     _LOG.info(
-        "agent %s of device %s (%s), incarnation %s, boot %d",
+        "agent %s of device %s, incarnation %s, boot %d",
         __version__,
         config.device.name,
-        world.host.platform().platform,
         recovered.identity.incarnation,
         recovered.identity.boot,
     )
+    _LOG.info("platform %s: %s", native.platform, native.found)
     runner.run(_read_kept_document(recovered), recovered.notices)
 
 
@@ -75,7 +76,7 @@ def _build_world(config: AgentConfig, state: DirectoryState, recovered: Recovere
         ),
         state=state,
         spool=FileSpool(directory / "events", identity.incarnation, identity.boot),
-        host=LinuxHost(configured=config.device.platform, disk=directory),
+        host=LinuxHost(configured=config.device.platform, emulation=config.device.emulation, disk=directory),
         supervisor=SystemdSupervisor(os.environ),
         clock=SystemClock(),
     )
@@ -94,14 +95,14 @@ def _read_kept_document(recovered: Recovered) -> DesiredDocument | None:
 
 def _status_writer(config: AgentConfig, world: World, recovered: Recovered) -> Callable[[View], None]:
     path = Path(config.state.status)
-    platform = world.host.platform().platform
+    detected = world.host.platform()
     failed = False
 
     def write(view: View) -> None:
         nonlocal failed
         status = AgentStatus(
             device=config.device.name,
-            platform=platform,
+            platform=detected.platform,
             agent_version=__version__,
             pid=os.getpid(),
             incarnation=recovered.identity.incarnation,
@@ -109,6 +110,8 @@ def _status_writer(config: AgentConfig, world: World, recovered: Recovered) -> C
             updated_at=datetime.now(tz=UTC),
             broker=f"{config.broker.host}:{config.broker.port}",
             connected=view.connected,
+            platform_source=detected.source,
+            platforms=detected.platforms,
             broker_problem=view.problem,
             unacknowledged_events=len(world.spool.pending()),
             observed=view.published.observed,

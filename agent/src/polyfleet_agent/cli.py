@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -103,7 +104,8 @@ def format_status(status: AgentStatus, *, running: bool, now: datetime) -> str:
     observed = status.observed
     document = "none yet" if observed is None else f"epoch {observed.epoch}, generation {observed.generation}"
     lines = [
-        f"device      {status.device}  ({status.platform})",
+        f"device      {status.device}",
+        *_format_platforms(status),
         f"agent       {status.agent_version}, {agent}, last change {age} s ago",
         f"broker      {status.broker}  {broker}",
         f"document    {document}",
@@ -116,6 +118,18 @@ def format_status(status: AgentStatus, *, running: bool, now: datetime) -> str:
     for workload in status.workloads:
         lines += ["", *_format_workload(workload)]
     return "\n".join(lines) + "\n"
+
+
+def _format_platforms(status: AgentStatus) -> list[str]:
+    """The device's own with how it was found, then what else it runs, a line for each way it was found."""
+    native = next((each.found for each in status.platforms if each.platform == status.platform), "")
+    source = f"{status.platform_source}: {native}" if native else str(status.platform_source)
+    lines = [f"platform    {status.platform}  {source}"]
+    others = (each for each in status.platforms if each.platform != status.platform)
+    for (fit, found), entries in groupby(others, key=lambda each: (each.fit, each.found)):
+        names = ", ".join(str(entry.platform) for entry in entries)
+        lines.append(f"  also runs {names}  {fit}: {found}")
+    return lines
 
 
 def _format_workload(workload: WorkloadReport) -> list[str]:

@@ -24,10 +24,14 @@ class ConfigurationError(PolyfleetError, ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSection:
-    """`name` is the host name where it is not given; `platform` overrides detection."""
+    """`name` is the host name where it is not given; `platform` overrides detection.
+
+    `emulation` lets the device take what its processor runs only through QEMU (binfmt_misc).
+    """
 
     name: str = ""
     platform: Platform | None = None
+    emulation: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

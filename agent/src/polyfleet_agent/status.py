@@ -9,8 +9,8 @@ from typing import Final
 from polyfleet_shared.codec import UnknownFields, decode, encode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import DecodeError, dump_json, parse_json
-from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
-from polyfleet_shared.platforms import Platform
+from polyfleet_shared.messages import Condition, DocumentVersion, PlatformSource, WorkloadReport
+from polyfleet_shared.platforms import Platform, RunnablePlatform
 
 _LIMIT: Final = 1024 * 1024
 
@@ -21,7 +21,10 @@ class StatusUnavailableError(PolyfleetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
-    """`broker` is where the agent connects to, and `broker_problem` why it is not connected, if it is not."""
+    """`broker` is where the agent connects to, and `broker_problem` why it is not connected, if it is not.
+
+    `platforms` is all that the device runs, best first, as it was found when the agent started.
+    """
 
     device: str
     platform: Platform
@@ -32,6 +35,8 @@ class AgentStatus:
     updated_at: datetime
     broker: str
     connected: bool
+    platform_source: PlatformSource = PlatformSource.DETECTED
+    platforms: tuple[RunnablePlatform, ...] = ()
     broker_problem: str = ""
     unacknowledged_events: int = 0
     observed: DocumentVersion | None = None

@@ -7,7 +7,7 @@ import pytest
 from polyfleet_agent.adapters.hostinfo import LinuxHost
 from polyfleet_agent.ports import Host
 from polyfleet_agent.testing import FakeHost
-from polyfleet_controller.lab.binfmt import native_platform
+from polyfleet_controller.lab.binfmt import BINFMT_MISC, is_enabled, native_platform
 from polyfleet_shared.messages import PlatformSource
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 
@@ -29,6 +29,8 @@ def test_the_native_platform_comes_first(host: Host) -> None:
     detected = host.platform()
     assert detected.source is PlatformSource.DETECTED
     assert detected.platforms[0] == RunnablePlatform(platform=detected.platform, fit=Fit.NATIVE)
+    assert all(entry.found for entry in detected.platforms)
+    assert detected == host.platform()
 
 
 def test_what_is_used_is_part_of_what_there_is(host: Host) -> None:
@@ -39,8 +41,21 @@ def test_what_is_used_is_part_of_what_there_is(host: Host) -> None:
 
 
 def test_this_machine_is_detected_as_what_it_is(tmp_path: Path) -> None:
-    host = LinuxHost(configured=None, disk=tmp_path)
-    assert host.platform().platform == Platform.parse(native_platform())
+    found = LinuxHost(configured=None, disk=tmp_path).platform().platform
+    assert (found.os, found.architecture) == ("linux", Platform.parse(native_platform()).architecture)
+
+
+def test_emulated_platforms_are_listed_only_where_they_are_wanted(tmp_path: Path) -> None:
+    fits = {
+        emulation: {
+            entry.fit
+            for entry in LinuxHost(configured=None, emulation=emulation, disk=tmp_path).platform().platforms
+        }
+        for emulation in (False, True)
+    }
+    usable = any(is_enabled(path.name) for path in BINFMT_MISC.glob("qemu-*"))
+    assert Fit.EMULATED not in fits[False]
+    assert (Fit.EMULATED in fits[True]) is usable
 
 
 def test_a_configured_platform_overrides_the_detected_one(tmp_path: Path) -> None:

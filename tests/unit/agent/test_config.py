@@ -33,6 +33,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         [device]
         name = "edge-7"
         platform = "linux/arm/v7"
+        emulation = true
         labels = { "example.org/site" = "attic" }
         [broker]
         host = "broker.example"
@@ -48,7 +49,10 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     )
     assert load_config(path, required=True) == AgentConfig(
         device=DeviceSection(
-            name="edge-7", platform=Platform.parse("linux/arm/v7"), labels={"example.org/site": "attic"}
+            name="edge-7",
+            platform=Platform.parse("linux/arm/v7"),
+            emulation=True,
+            labels={"example.org/site": "attic"},
         ),
         broker=BrokerSection(host="broker.example", port=8883, keepalive=30),
         state=StateSection(directory="/data"),

@@ -1,6 +1,7 @@
 """What a technician at the device reads."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from polyfleet_shared.messages import (
     ContainerReport,
     DocumentVersion,
     Phase,
+    PlatformSource,
     PullProgress,
     WorkloadReport,
 )
-from polyfleet_shared.platforms import Platform
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
@@ -40,6 +42,24 @@ def make_status(pid: int = 4711) -> AgentStatus:
         updated_at=NOON,
         broker="127.0.0.1:1883",
         connected=False,
+        platforms=(
+            RunnablePlatform(
+                platform=Platform.parse("linux/arm/v7"), fit=Fit.NATIVE, found="the kernel says armv7l"
+            ),
+            *(
+                RunnablePlatform(
+                    platform=Platform.parse(f"linux/arm/{variant}"),
+                    fit=Fit.COMPATIBLE,
+                    found="below linux/arm/v7",
+                )
+                for variant in ("v6", "v5")
+            ),
+            RunnablePlatform(
+                platform=Platform.parse("linux/386"),
+                fit=Fit.EMULATED,
+                found="binfmt_misc handler qemu-i386",
+            ),
+        ),
         broker_problem="connection refused",
         unacknowledged_events=2,
         observed=DocumentVersion(epoch=1, generation=9, digest="sha256:" + "d" * 64),
@@ -75,7 +95,10 @@ def make_status(pid: int = 4711) -> AgentStatus:
 def test_the_page_says_what_is_wrong_and_what_to_do() -> None:
     page = cli.format_status(make_status(), running=True, now=NOON.replace(second=5))
     assert page == (
-        "device      edge-7  (linux/arm/v7)\n"
+        "device      edge-7\n"
+        "platform    linux/arm/v7  detected: the kernel says armv7l\n"
+        "  also runs linux/arm/v6, linux/arm/v5  compatible: below linux/arm/v7\n"
+        "  also runs linux/386  emulated: binfmt_misc handler qemu-i386\n"
         "agent       0.1.0, running (process 4711), last change 5 s ago\n"
         "broker      127.0.0.1:1883  NOT CONNECTED: connection refused\n"
         "document    epoch 1, generation 9\n"
@@ -108,6 +131,12 @@ def test_a_status_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_status(path, make_status(os.getpid()))
     assert read_status(path) == make_status(os.getpid())
     assert is_running(read_status(path))
+
+
+def test_how_a_platform_was_found_is_unknown_of_an_older_agent() -> None:
+    status = replace(make_status(), platforms=(), platform_source=PlatformSource.CONFIGURED)
+    page = cli.format_status(status, running=True, now=NOON)
+    assert page.splitlines()[1] == "platform    linux/arm/v7  configured"
 
 
 def test_where_no_agent_ran_the_next_step_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Pages for people, whole, at the widths of a terminal and of a wide one."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from polyfleet_controller.cli.image_check_page import draw_image_check
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
+from polyfleet_shared.messages import PlatformSource
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from view_examples import (
     CHECK,
     CHECK_COVERED,
@@ -59,6 +62,18 @@ PAGES: Final[dict[str, RenderableType]] = {
 def test_a_page_is_as_it_was_agreed(page: str, width: int) -> None:
     expected = (EXPECTED / f"{page}_{width}.txt").read_text(encoding="utf-8").splitlines()
     assert render(PAGES[page], width=width, colours=False) == expected
+
+
+def test_how_a_platform_was_detected_stands_beside_it() -> None:
+    found = "ARM1176 (part 0xb76) is ARMv6, although cpuinfo says 7"
+    platform = Platform.parse("linux/arm/v6")
+    detail = replace(
+        DEVICE_DETAIL,
+        device=replace(DEVICE, platform=platform, platform_source=PlatformSource.DETECTED),
+        platforms=(RunnablePlatform(platform=platform, fit=Fit.NATIVE, found=found),),
+    )
+    lines = render(draw_device(detail, NOW), width=120, colours=False)
+    assert f"platform      linux/arm/v6, detected on the device: {found}" in lines
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from polyfleet_agent.core.platforms import list_runnable
+from polyfleet_agent.core.platforms.entries import make_chain
 from polyfleet_agent.ports import DetectedPlatform, Usage
 from polyfleet_shared.messages import HostFacts, PlatformSource
 from polyfleet_shared.platforms import Platform
@@ -50,9 +50,8 @@ class FakeHost:
         )
 
     def platform(self) -> DetectedPlatform:
-        return DetectedPlatform(
-            platform=self.native, source=self.source, platforms=list_runnable(self.native)
-        )
+        platforms = make_chain(self.native, "a fake says so")
+        return DetectedPlatform(platform=self.native, source=self.source, platforms=platforms)
 
     def usage(self) -> Usage:
         return Usage(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -49,7 +50,7 @@ from polyfleet_shared.messages import (
     Telemetry,
     WorkloadReport,
 )
-from polyfleet_shared.platforms import RunnablePlatform
+from polyfleet_shared.platforms import Platform, RunnablePlatform
 
 _SOURCE: Final = {
     PlatformSource.DETECTED: "detected on the device",
@@ -87,7 +88,7 @@ def _facts(detail: DeviceDetail, now: datetime) -> Iterator[tuple[str, str | Tex
     if device.platform is None or device.platform_source is None:
         yield "platform", "unknown until the device sends its inventory"
     else:
-        yield "platform", f"{device.platform}, {_SOURCE[device.platform_source]}"
+        yield "platform", _say_platform(device.platform, device.platform_source, detail.platforms)
         yield from _other_platforms(device, detail.platforms)
     yield "sync", say_sync_in_full(device)
     yield "document", _say_document(device)
@@ -100,12 +101,22 @@ def _facts(detail: DeviceDetail, now: datetime) -> Iterator[tuple[str, str | Tex
         yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(device.labels.items()))
 
 
+def _say_platform(platform: Platform, source: PlatformSource, platforms: Iterable[RunnablePlatform]) -> str:
+    found = next((each.found for each in platforms if each.platform == platform), "")
+    reason = f": {found}" if found and source is PlatformSource.DETECTED else ""
+    return f"{platform}, {_SOURCE[source]}{reason}"
+
+
 def _other_platforms(
     device: DeviceView, platforms: Iterable[RunnablePlatform]
 ) -> Iterator[tuple[str, str | Text]]:
-    others = [f"{each.platform} ({each.fit})" for each in platforms if each.platform != device.platform]
-    if others:
-        yield "also runs", ", ".join(others)
+    """A line for each way in which they were found; the first has a name."""
+    others = (each for each in platforms if each.platform != device.platform)
+    name = "also runs"
+    for (fit, found), entries in groupby(others, key=lambda each: (each.fit, each.found)):
+        how = f"{fit}: {found}" if found else str(fit)
+        yield name, f"{', '.join(str(each.platform) for each in entries)} ({how})"
+        name = ""
 
 
 def _say_document(device: DeviceView) -> str:
