@@ -13,6 +13,7 @@ from polyfleet_controller.services.image_views import (
 )
 from polyfleet_controller.services.views import (
     Admission,
+    Alarm,
     AssignmentView,
     Child,
     Connectivity,
@@ -318,6 +319,11 @@ WORKLOAD: Final = WorkloadView(
         PlatformCount(
             platform=Platform.parse("linux/riscv64"), devices=1, running=0, completed=0, failing=0, held=1
         ),
+    ),
+    alarm=Alarm(
+        reason=Reason.PLATFORM_LOST,
+        message="registry.example.com:5000/team/hello:1.0 no longer has linux/arm/v7 (1 device)",
+        since=ago(hours=2),
     ),
 )
 PLACEMENTS: Final = (

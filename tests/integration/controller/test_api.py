@@ -7,7 +7,8 @@ import pytest
 from fixtures.api import Api, FakeDevice, manifest
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.registry import Registry
-from polyfleet_shared.messages import EventKind
+from polyfleet_shared.messages import EventKind, Phase, WorkloadReport
+from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel, format_topic
 
 TIME = "1990-05-01T10:00:00Z"
@@ -260,6 +261,32 @@ def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: P
         ("edge-2", "held", None, "no_matching_platform"),
     ]
     assert "nextCursor" not in shown
+
+
+def test_what_is_known_against_a_child_is_shown_with_the_workload(api: Api, image: PushedImage) -> None:
+    device = api.add_device("edge-7")
+    applied = api.ask("PUT", HELLO, manifest(image.reference)).json()["workload"]
+    failing = WorkloadReport(
+        uid=applied["uid"],
+        namespace="default",
+        name="hello",
+        release=applied["release"],
+        phase=Phase.FAILED,
+        reason=Reason.CPU_TOO_OLD,
+        message="CPU does not support x86-64-v2",
+    )
+    device.report(failing, observed=api.backend.desired("edge-7").version)
+    assert api.ask("GET", HELLO).json()["failures"] == [
+        {
+            "child": image.children["linux/amd64"],
+            "platform": "linux/amd64",
+            "reason": "cpu_too_old",
+            "message": "CPU does not support x86-64-v2",
+            "device": "edge-7",
+            "workload": applied["uid"],
+            "seenAt": TIME,
+        }
+    ]
 
 
 def test_the_devices_of_a_workload_are_a_page(api: Api, image: PushedImage) -> None:

@@ -1,6 +1,7 @@
 """How `polyfleet-controller` reads its command line and environment."""
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_nothing_needs_to_be_configured() -> None:
         insecure_registries=frozenset(),
         registry_auth_file=None,
         registry_certs=Path("/etc/containers/certs.d"),
+        tag_interval=timedelta(minutes=15),
         log_level=logging.INFO,
     )
 
@@ -41,6 +43,7 @@ def test_every_option_can_come_from_the_environment() -> None:
         "POLYFLEET_INSECURE_REGISTRIES": "127.0.0.1:5000 registry.example",
         "POLYFLEET_REGISTRY_AUTH_FILE": "/run/auth.json",
         "POLYFLEET_REGISTRY_CERTS": "/run/certs.d",
+        "POLYFLEET_TAG_INTERVAL": "60",
         "POLYFLEET_LOG_LEVEL": "debug",
     }
     assert read_options(["serve"], environment) == ServeOptions(
@@ -56,6 +59,7 @@ def test_every_option_can_come_from_the_environment() -> None:
         insecure_registries=frozenset({"127.0.0.1:5000", "registry.example"}),
         registry_auth_file=Path("/run/auth.json"),
         registry_certs=Path("/run/certs.d"),
+        tag_interval=timedelta(minutes=1),
         log_level=logging.DEBUG,
     )
 
@@ -111,6 +115,16 @@ def test_the_broker_configuration_is_for_debian_by_default() -> None:
         ),
         (["serve", "--insecure-registry", "http://r"], "--insecure-registry: 'http://r' is no HOST[:PORT]"),
         (["serve", "--log-level", "loud"], "--log-level: 'loud' is none of debug, info, warning, error"),
+        (
+            ["serve", "--tag-interval", "0"],
+            "--tag-interval: '0' is no whole number of seconds from 1 to 604800",
+        ),
+        (
+            ["serve", "--tag-interval", "604801"],
+            "--tag-interval: '604801' is no whole number of seconds from 1",
+        ),
+        (["serve", "--tag-interval", "1.5"], "--tag-interval: '1.5' is no whole number of seconds from 1 to"),
+        (["serve", "--tag-interval", "9" * 5000], "--tag-interval: '9999"),
         (["serve", "--port", "1"], "unrecognized arguments: --port 1; see `polyfleet-controller --help`"),
         (["start"], "argument COMMAND: invalid choice: 'start'"),
         ([], "the following arguments are required: COMMAND; see `polyfleet-controller --help`"),

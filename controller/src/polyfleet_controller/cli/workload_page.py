@@ -12,6 +12,7 @@ from polyfleet_controller.cli.layout import (
     GOOD,
     HEADING,
     WEAK,
+    join_lines,
     make_digests,
     make_facts,
     make_section,
@@ -54,7 +55,7 @@ def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> Rend
                 str(sum(count.held for count in workload.platforms)),
                 humanize_age(workload.updated_at, now),
                 workload.image,
-                styled(NOTHING) if workload.condition is None else styled(workload.condition.reason, BAD),
+                _say_problem(workload),
             )
             for workload in workloads
         ),
@@ -72,6 +73,10 @@ def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
     if workload.condition is not None:
         explained = explain_reason(workload.condition.reason, workload.condition.message)
         parts.append(make_section("The newest manifest has no release yet", make_facts(explained)))
+    if workload.alarm is not None:
+        alarm = explain_reason(workload.alarm.reason, workload.alarm.message)
+        facts = make_facts((*alarm, ("since", say_since(workload.alarm.since, now))))
+        parts.append(make_section("Alarm", facts))
     if detail.release is not None:
         parts.append(_draw_release(detail.release, now, detail.failures))
     if workload.platforms:
@@ -90,6 +95,11 @@ def draw_releases(releases: Sequence[ReleaseView], now: datetime) -> RenderableT
     """Every release with what it pins."""
     count = "1 release" if len(releases) == 1 else f"{len(releases) or 'no'} releases"
     return Group(styled(count), *(_draw_release(release, now) for release in releases))
+
+
+def _say_problem(workload: WorkloadView) -> Text:
+    problems = [found.reason for found in (workload.condition, workload.alarm) if found is not None]
+    return join_lines(styled(problem, BAD) for problem in problems) if problems else styled(NOTHING)
 
 
 def _say_running(platforms: Iterable[PlatformCount]) -> Text:

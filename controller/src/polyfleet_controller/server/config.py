@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -16,9 +17,12 @@ DEFAULT_DATA: Final = "/var/lib/polyfleet-controller"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
 DEFAULT_BROKER_LISTEN: Final = "127.0.0.1:1883"
 DEFAULT_REGISTRY_CERTS: Final = "/etc/containers/certs.d"
+DEFAULT_TAG_INTERVAL: Final = "900"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _MAX_PORT: Final = 65535
+_MAX_INTERVAL: Final = 7 * 24 * 3600
+_SECONDS: Final = re.compile("[0-9]{1,9}")
 _ENDPOINT: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _REGISTRY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 
@@ -59,6 +63,7 @@ class ServeOptions:
     insecure_registries: frozenset[str]
     registry_auth_file: Path | None
     registry_certs: Path
+    tag_interval: timedelta
     log_level: int
 
 
@@ -96,6 +101,7 @@ def read_options(
         insecure_registries=_read_registries(parsed.insecure_registry, environment),
         registry_auth_file=Path(parsed.registry_auth_file) if parsed.registry_auth_file else None,
         registry_certs=Path(parsed.registry_certs),
+        tag_interval=_read_interval("--tag-interval", parsed.tag_interval),
         log_level=_read_log_level(parsed.log_level),
     )
 
@@ -146,6 +152,9 @@ def _add_serve(parser: argparse.ArgumentParser, environment: Mapping[str, str]) 
     )
     add("--registry-auth-file", None, "FILE", "credentials for registries, as `podman login` writes them")
     add("--registry-certs", DEFAULT_REGISTRY_CERTS, "DIR", "registries' private CAs: HOST[:PORT]/*.crt")
+    add(
+        "--tag-interval", DEFAULT_TAG_INTERVAL, "SECONDS", "how often a tag that is in use is looked at again"
+    )
     add("--log-level", "info", "LEVEL", "debug, info, warning or error")
 
 
@@ -202,6 +211,14 @@ def _read_registries(given: list[str] | None, environment: Mapping[str, str]) ->
         if _REGISTRY.fullmatch(registry) is None:
             raise ConfigurationError(f"--insecure-registry: {registry!r} is no HOST[:PORT]")
     return frozenset(registries)
+
+
+def _read_interval(option: str, text: str) -> timedelta:
+    if _SECONDS.fullmatch(text) is None or not 1 <= int(text) <= _MAX_INTERVAL:
+        raise ConfigurationError(
+            f"{option}: {text!r} is no whole number of seconds from 1 to {_MAX_INTERVAL}"
+        )
+    return timedelta(seconds=int(text))
 
 
 def _read_log_level(text: str) -> int:

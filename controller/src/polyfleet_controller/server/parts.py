@@ -1,5 +1,7 @@
 """The parts of a running controller, put together."""
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from polyfleet_controller.api.app import create_app
@@ -23,11 +25,13 @@ from polyfleet_controller.transport.messages import BrokerAddress
 class Parts:
     """Everything but the broker and the HTTP server, on a database whose schema is up to date."""
 
-    def __init__(self, database: Database, broker: BrokerAddress, registry: Registry) -> None:
+    def __init__(
+        self, database: Database, broker: BrokerAddress, registry: Registry, *, tag_interval: timedelta
+    ) -> None:
         self._exchange = Exchange(broker, Ingest(database), Outbox(database))
         wake = self._exchange.wake
         releases = Releases(database, registry, wake)
-        self._resolver = Resolver(releases, MovedTags(database, registry, wake))
+        self._resolver = Resolver(releases, MovedTags(database, registry, wake, interval=tag_interval))
         self.monitor = Monitor(database, self._exchange, self._resolver)
         self._services = Services(
             devices=Devices(database, wake),

@@ -62,7 +62,7 @@ def serve(options: ServeOptions) -> None:
         listener = stack.enter_context(_listen(options.listen))
         database = _open_database(options.database_url, stack)
         address = _find_broker(options, stack)
-        parts = Parts(database, address, registry)
+        parts = Parts(database, address, registry, tag_interval=options.tag_interval)
         _spare_the_collector()
         # From here on a signal is uvicorn's, and once it has stopped, everything stops anyway.
         _on_stop_signals(_stay)

@@ -1,4 +1,4 @@
-"""Cuts the releases that could not be cut at once: a tag appears, or gains a platform; a registry is back."""
+"""Asks registries again: for releases that could not be cut at once, and for what tags gain and lose."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from polyfleet_controller.services.health import ComponentHealth
-from polyfleet_controller.services.moved_tags import MovedTags
+from polyfleet_controller.services.moved_tags import AlarmChange, MovedTags
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.store.errors import StoreError
 
@@ -53,13 +53,23 @@ class Resolver:
         """Try all that are due; give the seconds until the next look."""
         try:
             due = self._releases.resolve_pending(now=self._now())
-            self._moved_tags.look(now=self._now())
+            changes = self._moved_tags.look(now=self._now())
         except StoreError as error:
             if not self._trouble:
                 _log.warning("releases wait: %s", error)
             self._trouble = str(error)
             return _POLL_SECONDS
         self._trouble = ""
+        for change in changes:
+            _tell(change)
         if due is None:
             return _POLL_SECONDS
         return min(_POLL_SECONDS, max(0.0, (due - self._now()).total_seconds()))
+
+
+def _tell(change: AlarmChange) -> None:
+    workload = f"{change.namespace}/{change.name}"
+    if change.alarm is None:
+        _log.info("workload %s: the alarm is over, its tag has again what devices run", workload)
+    else:
+        _log.warning("workload %s: %s: %s", workload, change.alarm.reason, change.alarm.message)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from polyfleet_controller.domain.devices import Admission, Connectivity
 from polyfleet_controller.domain.image_failures import ImageFailure
+from polyfleet_controller.domain.moved_tags import Alarm
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -15,6 +16,7 @@ from polyfleet_shared.reasons import Reason
 
 __all__ = [
     "Admission",
+    "Alarm",
     "Applied",
     "AssignmentView",
     "Change",
@@ -161,7 +163,8 @@ class PlatformCount:
 class WorkloadView:
     """A workload in a list. `generation` counts its manifests, `observed_generation` the one released last.
 
-    `condition` says why the newest manifest has no release yet, None when it has.
+    `condition` says why the newest manifest has no release yet, None when it has. `alarm` says what the tag
+    has lost that devices run, and asks an operator to act; nothing that runs changes for it.
     """
 
     uid: str
@@ -175,6 +178,7 @@ class WorkloadView:
     release: str | None
     condition: Condition | None
     platforms: tuple[PlatformCount, ...]
+    alarm: Alarm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from polyfleet_controller.services.views import (
     WorkloadDetail,
     WorkloadView,
 )
+from polyfleet_controller.store.alarms import load_alarms
 from polyfleet_controller.store.assignments import StandingCount, count_standings
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.image_failures import load_image_failures
@@ -169,6 +170,7 @@ def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[W
         connection, [(item.uid, item.revision) for item in stored if item.revision is not None]
     )
     counts = count_standings(connection, [item.uid for item in stored])
+    alarms = load_alarms(connection, [item.uid for item in stored])
     return [
         WorkloadView(
             uid=item.uid,
@@ -182,6 +184,7 @@ def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[W
             release=None if item.revision is None else releases[item.uid, item.revision].release.release,
             condition=item.failure,
             platforms=_count(count for count in counts if count.workload == item.uid),
+            alarm=alarms.get(item.uid),
         )
         for item in stored
     ]

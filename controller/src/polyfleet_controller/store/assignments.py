@@ -89,6 +89,17 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
     )
 
 
+def count_image_platforms(connection: Connection, workload: str) -> dict[Platform, int]:
+    """How many devices are given a workload's child of which platform."""
+    key = ASSIGNMENT.c.image_platform
+    query = (
+        select(key, func.count(literal_column("*")).label("devices"))
+        .where(ASSIGNMENT.c.workload == workload, key.is_not(None))
+        .group_by(key)
+    )
+    return {read_platform(row.image_platform): row.devices for row in connection.execute(query)}
+
+
 def list_uncovered_workloads(connection: Connection) -> tuple[str, ...]:
     """The workloads whose image has nothing for some device that they are meant for."""
     query = (

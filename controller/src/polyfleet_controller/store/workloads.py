@@ -74,6 +74,12 @@ def list_workloads(
     return tuple(_read_workload(row) for row in connection.execute(query))
 
 
+def list_released_workloads(connection: Connection) -> tuple[str, ...]:
+    """The uids of workloads that have a release in force."""
+    query = select(WORKLOAD.c.uid).where(WORKLOAD.c.revision.is_not(None)).order_by(WORKLOAD.c.uid)
+    return tuple(connection.execute(query).scalars())
+
+
 def list_due(connection: Connection, *, now: datetime) -> tuple[str, ...]:
     """The uids of workloads whose newest manifest is to be tried now."""
     query = select(WORKLOAD.c.uid).where(WORKLOAD.c.retry_at <= now).order_by(WORKLOAD.c.retry_at)
