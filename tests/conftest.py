@@ -9,6 +9,7 @@ pytest_plugins = [
     "fixtures.debian",
     "fixtures.lab",
     "fixtures.registries",
+    "fixtures.builds",
     "fixtures.fleet",
     "fixtures.api",
 ]

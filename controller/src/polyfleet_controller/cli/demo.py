@@ -1,7 +1,6 @@
 """`polyfleet demo`: the main job on real parts, on this machine alone."""
 
 import json
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from polyfleet_controller.cli.client import Client
 from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
+from polyfleet_controller.cli.interrupts import interruptible
 from polyfleet_controller.cli.layout import BAD, GOOD, make_table, styled
 from polyfleet_controller.cli.session import workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
@@ -87,7 +87,7 @@ def demo(
     timeout: Annotated[int, typer.Option(metavar="SECONDS", min=1, help="How long to wait for it.")] = 180,
 ) -> None:
     _check_machine()
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         try:
             succeeded = _play(interrupted, leave=leave, report=report, timeout=timeout)
         except LabError as error:
@@ -101,21 +101,6 @@ def _check_machine() -> None:
     shortfall = find_shortfall(facts)
     if shortfall:
         raise CommandError(explain_shortfall(shortfall, debian=facts.debian))
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let Ctrl-C and SIGTERM end the demo in good order: it removes what it made."""
-    interrupted = threading.Event()
-    before = {
-        number: signal.signal(number, lambda _number, _frame: interrupted.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _play(interrupted: threading.Event, *, leave: bool, report: Path | None, timeout: int) -> bool:

@@ -4,49 +4,32 @@ from typing import Final
 
 import typer
 
+from polyfleet_controller.cli.image_build import BUILD_HELP, build_image
 from polyfleet_controller.cli.image_check import check_image
-from polyfleet_controller.cli.image_inspect import inspect_image
+from polyfleet_controller.cli.image_inspect import INSPECT_HELP, inspect_image
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 
 app: Final = typer.Typer(
+    help=teach(
+        "Images of many platforms: build and push them, see what a registry really holds, and which devices "
+        "can run it.",
+        (
+            ("polyfleet image build -t registry.example/hello:1 --push \\", ""),
+            ("    --platform linux/amd64,linux/arm64,linux/arm/v7,linux/riscv64 .", "build, push, verify"),
+            ("polyfleet image inspect registry.example/hello:1", "every platform in it"),
+            ("polyfleet image check registry.example/hello:1", "which device gets what, or nothing"),
+        ),
+        "`build` and `inspect` need no controller: they use Podman on this machine, and ask the registry with "
+        "your own credentials, those of `podman login`.",
+    ),
     context_settings=CONTEXT_SETTINGS,
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=False,
 )
 
-
-@app.callback(
-    help=teach(
-        "Images of many platforms: see what a registry really holds, and which devices can run it.",
-        (
-            ("polyfleet image check registry.example/hello:1", "which device gets what, and which nothing"),
-            ("polyfleet image inspect registry.example/hello:1", "every platform in it"),
-            ("polyfleet image inspect registry.example/hello:1 --raw", "the bytes themselves"),
-        ),
-        "`inspect` asks the registry directly, with your own credentials: those of `podman login`.",
-    )
-)
-def image() -> None:
-    pass
-
-
-app.command(
-    "inspect",
-    help=teach(
-        "Show what a registry holds under a name: every platform, size and attestation.",
-        (
-            ("polyfleet image inspect registry.example/hello:1", "all of it"),
-            ("polyfleet image inspect docker.io/debian:12 --platform linux/arm/v7", "one child in full"),
-            ("polyfleet image inspect registry.example/hello:1 -o json", "exact, for programs"),
-            ("polyfleet image inspect localhost:5000/hello:1 --plain-http", "a registry without TLS"),
-            ("polyfleet image inspect registry.example/hello:1 --raw | sha256sum", "gives the digest"),
-        ),
-        "Sizes are those of the compressed layers: what a device without any of them pulls.",
-        "A device takes the first image that fits: `polyfleet image check` tells which device takes which.",
-    ),
-)(inspect_image)
-
+app.command("build", help=BUILD_HELP)(build_image)
+app.command("inspect", help=INSPECT_HELP)(inspect_image)
 app.command(
     "check",
     help=teach(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,11 +20,24 @@ from polyfleet_controller.cli.registry_access import (
     read_reference,
     registry_failures_told,
 )
+from polyfleet_controller.cli.teaching import teach
 from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.domain.inspection import Inspection
 from polyfleet_controller.registry.inspection import Inspector
 from polyfleet_shared.codec import encode
 from polyfleet_shared.platforms import Platform
+
+INSPECT_HELP: Final = teach(
+    "Show what a registry holds under a name.",
+    (
+        ("polyfleet image inspect registry.example/hello:1", "every platform, size and attestation"),
+        ("polyfleet image inspect docker.io/debian:12 --platform linux/arm/v7", "one child in full"),
+        ("polyfleet image inspect registry.example/hello:1 -o json", "exact, for programs"),
+        ("polyfleet image inspect localhost:5000/hello:1 --plain-http", "a registry without TLS"),
+        ("polyfleet image inspect registry.example/hello:1 --raw | sha256sum", "gives the digest"),
+    ),
+    "Sizes are those of the compressed layers: what a device without any of them pulls.",
+)
 
 
 def inspect_image(

@@ -13,6 +13,7 @@ from polyfleet_controller.cli.layout import (
     make_digests,
     make_facts,
     make_section,
+    make_table,
     styled,
 )
 from polyfleet_controller.cli.words import NOTHING
@@ -61,6 +62,15 @@ def draw_details(name: str, details: ImageDetails) -> RenderableType:
         layers.append(styled(f"{humanize_bytes(layer.size)}, {layer.media_type or _UNSTATED}"))
     parts.append(make_section(_count_layers(entry).capitalize(), *layers))
     return Group(*parts)
+
+
+def draw_built(name: str, images: Mapping[str, str], digest: str | None) -> RenderableType:
+    """What a build gave: images in Podman's storage by platform, and the digest if it was pushed."""
+    parts: list[RenderableType] = [styled(name, HEADING)]
+    if digest is not None:
+        parts.append(make_digests((("digest", digest),)))
+    table = make_table(("PLATFORM", "IMAGE"), ((platform, image[:12]) for platform, image in images.items()))
+    return Group(*parts, make_section("Images that stay in Podman's storage", table))
 
 
 def _describe(details: ImageDetails) -> Iterator[tuple[str, str | Text]]:

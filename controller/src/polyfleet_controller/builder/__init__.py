@@ -1,0 +1,1 @@
+"""Builds and pushes images of many platforms with Podman."""
