@@ -19,8 +19,8 @@ app: Final = typer.Typer(
             ("polyfleet image inspect registry.example/hello:1", "every platform in it"),
             ("polyfleet image check registry.example/hello:1", "which device gets what, or nothing"),
         ),
-        "`build` and `inspect` need no controller: they use Podman on this machine, and ask the registry with "
-        "your own credentials, those of `podman login`.",
+        "`build` and `inspect` need no controller: they use Podman on this machine, and ask the registry "
+        "with your own credentials, those of `podman login`.",
     ),
     context_settings=CONTEXT_SETTINGS,
     rich_markup_mode=None,
