@@ -20,7 +20,7 @@ from polyfleet_controller.lab.image import (
     ImageRecipe,
     assemble_child,
     assemble_index,
-    compile_server,
+    compile_program,
     pack,
     platform_document,
 )
@@ -130,6 +130,16 @@ def test_another_version_shares_only_the_program() -> None:
     assert [layer in old.layers for layer in new.layers] == [True, False]
 
 
+def test_files_and_links_are_packed_beside_the_program() -> None:
+    child = assemble(files={"entry.sh": b"#!/bin/sh\n"}, links={"bin/sh": "../server"}).children[0]
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(child.layers[0].content))) as tar:
+        assert [(member.name, member.linkname) for member in tar] == [
+            ("server", ""),
+            ("entry.sh", ""),
+            ("bin/sh", "../server"),
+        ]
+
+
 def test_packed_files_are_executable() -> None:
     with tarfile.open(fileobj=io.BytesIO(pack({"a": b"1"}))) as tar:
         assert [(member.name, member.mode, member.mtime) for member in tar] == [("a", 0o755, 0)]
@@ -142,4 +152,4 @@ def test_a_platform_that_the_image_lacks_is_an_error() -> None:
 
 def test_a_platform_without_compiler_is_an_error() -> None:
     with pytest.raises(LabError, match="no compiler for linux/s390x; there are some for linux/amd64, "):
-        compile_server("linux/s390x")
+        compile_program("httpserver", "linux/s390x")

@@ -12,8 +12,8 @@ import random
 import tarfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,12 +47,22 @@ class ImageRecipe:
 
     The server answers with `version`. With `exit_code` it ends at once instead. `padding` bytes that do not
     compress make a pull take its time.
+
+    Images that fail: `program` is another of the lab's sources, without `static` it needs a loader that the
+    image lacks, and where `lies` has a platform, its child holds the program of the platform named there.
+    `files` and symbolic `links` are put beside the program, and `entrypoint` may name one of them.
     """
 
     platforms: Sequence[str] = PLATFORMS
     version: str = "1"
     exit_code: int | None = None
     padding: int = 0
+    program: str = "httpserver"
+    static: bool = True
+    lies: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: Sequence[str] = ("/server",)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +116,15 @@ class Image:
 
 
 def build_image(recipe: ImageRecipe) -> Image:
-    """Compile the server for every platform of the recipe and assemble the image.
+    """Compile the program for every platform of the recipe and assemble the image.
 
     Raises:
         LabError: a compiler is missing or failed.
     """
+    built_for = [recipe.lies.get(platform, platform) for platform in recipe.platforms]
     with ThreadPoolExecutor(thread_name_prefix="lab-compile") as pool:
-        programs = list(pool.map(compile_server, recipe.platforms))
+        compiled = partial(compile_program, recipe.program, static=recipe.static)
+        programs = list(pool.map(compiled, built_for))
     children = [
         assemble_child(recipe, platform=platform, program=program)
         for platform, program in zip(recipe.platforms, programs, strict=True)
@@ -121,18 +133,19 @@ def build_image(recipe: ImageRecipe) -> Image:
 
 
 @cache
-def compile_server(platform: str) -> bytes:
-    """Return the server as a static executable of the platform.
+def compile_program(name: str, platform: str, *, static: bool = True) -> bytes:
+    """Return one of the lab's programs as an executable of the platform.
 
     Raises:
         LabError: the compiler is missing or failed.
     """
     if platform not in COMPILERS:
         raise LabError(f"no compiler for {platform}; there are some for {', '.join(COMPILERS)}")
-    program = files("polyfleet_controller.lab") / "programs" / "httpserver.c"
+    program = files("polyfleet_controller.lab") / "programs" / f"{name}.c"
     with as_file(program) as source, TemporaryDirectory(prefix="polyfleet-cc-") as directory:
-        executable = Path(directory) / "server"
-        run([COMPILERS[platform], "-static", "-Os", "-s", "-Wall", "-o", str(executable), str(source)])
+        executable = Path(directory) / name
+        options = ["-static"] if static else []
+        run([COMPILERS[platform], *options, "-Os", "-s", "-Wall", "-o", str(executable), str(source)])
         return executable.read_bytes()
 
 
@@ -141,7 +154,7 @@ def assemble_child(recipe: ImageRecipe, *, platform: str, program: bytes) -> Chi
     variable = {"version": f"{recipe.version}\n".encode()}
     if recipe.padding:
         variable["padding"] = random.Random(recipe.version).randbytes(recipe.padding)  # noqa: S311 - filler
-    archives = [pack({"server": program}), pack(variable)]
+    archives = [pack({"server": program, **recipe.files}, recipe.links), pack(variable)]
     layers = [Blob(media_type=LAYER_TYPE, content=gzip.compress(archive, mtime=0)) for archive in archives]
     environment = [] if recipe.exit_code is None else [f"EXIT_CODE={recipe.exit_code}"]
     config = Blob.from_document(
@@ -149,7 +162,7 @@ def assemble_child(recipe: ImageRecipe, *, platform: str, program: bytes) -> Chi
         platform_document(platform)
         | {
             "config": {
-                "Entrypoint": ["/server"],
+                "Entrypoint": list(recipe.entrypoint),
                 "Env": environment,
                 "ExposedPorts": {f"{SERVER_PORT}/tcp": {}},
             },
@@ -191,8 +204,8 @@ def platform_document(platform: str) -> dict[str, str]:
     return dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
 
 
-def pack(contents: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive of executable files, the same bytes for the same contents."""
+def pack(contents: Mapping[str, bytes], links: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """Return a tar archive of executable files and symbolic links, the same bytes for the same contents."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name, content in contents.items():
@@ -200,4 +213,9 @@ def pack(contents: Mapping[str, bytes]) -> bytes:
             entry.size = len(content)
             entry.mode = 0o755
             tar.addfile(entry, io.BytesIO(content))
+        for name, target in links.items():
+            entry = tarfile.TarInfo(name)
+            entry.type = tarfile.SYMTYPE
+            entry.linkname = target
+            tar.addfile(entry)
     return archive.getvalue()
