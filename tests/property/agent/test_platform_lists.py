@@ -21,7 +21,7 @@ WORDS: Final = (
     *("f16c", "abm", "movbe", "xsave", "avx512f", "avx512bw", "avx512vl", "avx512cd", "avx512dq"),
     *("atomics", "asimdrdm", "crc32", "dcpop", "jscvt", "fcma", "lrcpc", "paca", "pacg", "dit", "uscat"),
     *("ilrcpc", "flagm", "asimddp", "sb", "bti", "flagm2", "frint", "dcpodp", "i8mm", "bf16", "ecv", "wfxt"),
-    *("mops", "hbc", "cssc", "rprfm", "sve2", "asimd", "vfp", "vfpv3"),
+    *("mops", "hbc", "cssc", "rprfm", "sve2", "vfp", "vfpv3"),
 )
 EXTENSIONS: Final = (
     *("zba", "zbb", "zbs", "zicbom", "zicboz", "zfh", "zvbb", "zicond", "zfa", "zcb", "zcmop", "zimop"),

@@ -146,6 +146,16 @@ def test_what_only_qemu_runs_comes_last_and_only_if_it_is_wanted() -> None:
     ]
 
 
+def test_what_the_processor_runs_itself_is_not_listed_as_emulated_again() -> None:
+    facts = MachineFacts(
+        machine="x86_64",
+        bits=64,
+        abi=frozenset({"vsyscall32"}),
+        handlers=(Handler(name="qemu-i386", registration=QEMU_I386),),
+    )
+    assert show(facts, emulation=True) == ["linux/amd64 native", "linux/386 compatible"]
+
+
 @pytest.mark.parametrize(
     "registration",
     [

@@ -15,13 +15,11 @@ from polyfleet_agent.ports import DetectedPlatform, Usage
 from polyfleet_shared.messages import HostFacts, PlatformSource
 from polyfleet_shared.platforms import Platform
 
+_ROOT: Final = Path("/")
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_COMMAND_LINE: Final = Path("/proc/cmdline")
-_ABI: Final = Path("/proc/sys/abi")
 # Where distributions put what the kernel was built with; {} is its release.
-_KERNEL_CONFIGS: Final = ("/boot/config-{}", "/lib/modules/{}/config")
-_HANDLERS: Final = Path("/proc/sys/fs/binfmt_misc")
+_KERNEL_CONFIGS: Final = ("boot/config-{}", "lib/modules/{}/config")
 # Of binfmt_misc itself; the rest are handlers.
 _CONTROLS: Final = ("register", "status")
 # In /proc/cpuinfo, by architecture: x86; the board on ARM; RISC-V; older ARM kernels.
@@ -33,11 +31,19 @@ _PROCESSOR_SENSORS: Final = ("coretemp", "k10temp", "cpu_thermal", "cpu-thermal"
 class LinuxHost:
     """`disk` is a path on the file system whose size and use are told."""
 
-    def __init__(self, *, configured: Platform | None, emulation: bool = False, disk: Path) -> None:
-        """`configured` overrides what would be detected; `emulation` adds what only QEMU runs."""
+    def __init__(
+        self,
+        *,
+        configured: Platform | None,
+        emulation: bool = False,
+        disk: Path,
+        root: Path = _ROOT,
+    ) -> None:
+        """`configured` overrides what would be detected below `root`; `emulation` adds what QEMU runs."""
         self._configured = configured
         self._emulation = emulation
         self._disk = disk
+        self._root = root
         psutil.cpu_percent()  # each call measures from the one before
 
     def facts(self, podman_version: str) -> HostFacts:
@@ -57,7 +63,9 @@ class LinuxHost:
         )
 
     def platform(self) -> DetectedPlatform:
-        platforms = list_platforms(gather_facts(), configured=self._configured, emulation=self._emulation)
+        platforms = list_platforms(
+            gather_facts(self._root), configured=self._configured, emulation=self._emulation
+        )
         source = PlatformSource.DETECTED if self._configured is None else PlatformSource.CONFIGURED
         return DetectedPlatform(platform=platforms[0].platform, source=source, platforms=platforms)
 
@@ -74,17 +82,21 @@ class LinuxHost:
         )
 
 
-def gather_facts() -> MachineFacts:
-    """Read what this machine says of itself; takes milliseconds and asks no other program."""
+def gather_facts(root: Path = _ROOT) -> MachineFacts:
+    """Read what this machine says of itself; takes milliseconds and asks no other program.
+
+    Its files are read below `root`.
+    """
+    configs = (_read_text(root / path.format(machine.release())) for path in _KERNEL_CONFIGS)
     return MachineFacts(
         machine=machine.machine(),
         # The interpreter belongs to the userland, so its pointers are as wide as the userland's.
         bits=struct.calcsize("P") * 8,
-        cpuinfo=_read_text(_CPUINFO),
-        abi=frozenset(path.name for path in _list_directory(_ABI)),
-        command_line=_read_text(_COMMAND_LINE),
-        kernel_config=_read_kernel_config(),
-        handlers=_read_handlers(),
+        cpuinfo=_read_text(root / "proc/cpuinfo"),
+        abi=frozenset(path.name for path in _list_directory(root / "proc/sys/abi")),
+        command_line=_read_text(root / "proc/cmdline"),
+        kernel_config=next((text for text in configs if text), ""),
+        handlers=_read_handlers(root / "proc/sys/fs/binfmt_misc"),
     )
 
 
@@ -98,18 +110,13 @@ def find_cpu_model(cpuinfo: str) -> str:
     return next((values[key] for key in _MODEL_KEYS if key in values), "")
 
 
-def _read_kernel_config() -> str:
-    paths = (Path(pattern.format(machine.release())) for pattern in _KERNEL_CONFIGS)
-    return next((text for text in map(_read_text, paths) if text), "")
-
-
-def _read_handlers() -> tuple[Handler, ...]:
+def _read_handlers(directory: Path) -> tuple[Handler, ...]:
     """None while binfmt_misc is not mounted, or is switched off as a whole."""
-    if _read_text(_HANDLERS / "status").strip() != "enabled":
+    if _read_text(directory / "status").strip() != "enabled":
         return ()
     return tuple(
         Handler(name=path.name, registration=_read_text(path))
-        for path in _list_directory(_HANDLERS)
+        for path in _list_directory(directory)
         if path.name not in _CONTROLS
     )
 

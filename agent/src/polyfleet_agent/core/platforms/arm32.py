@@ -115,8 +115,8 @@ def _explain_part(version: int, implementer: int, part: int, said: tuple[str, ..
 
 
 def _find_lacking(version: int, features: frozenset[str]) -> tuple[int, str] | None:
-    """A lower version for want of a floating point unit; `asimd` shows that a 64-bit kernel is speaking."""
-    if not features or "asimd" in features:
+    """A lower version for want of a floating point unit; None if nothing is missing, or nothing is known."""
+    if not features:
         return None
     usable = version
     while usable in _FLOATING_POINT and _FLOATING_POINT[usable] not in features:
