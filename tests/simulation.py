@@ -111,6 +111,8 @@ class Device:
     disk_full: bool = False
     unpullable: dict[str, Reason] = field(default_factory=dict)
     unstartable: set[str] = field(default_factory=set)
+    lying: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)  # the configs of all that ever ran
     unremovable: bool = False
     lists_late: bool = False  # a listing shows what was there when it began, not when it is answered
     snapshots: dict[int, tuple[ObservedContainer, ...]] = field(default_factory=dict)
@@ -163,10 +165,20 @@ class Device:
                 self.containers[key] = replace(item, status=ContainerStatus.EXITED, exit_code=0)
         self.kill()
 
-    def crash(self, container_id: str, exit_code: int = 1) -> None:
+    def crash(self, container_id: str, exit_code: int = 1, output: bytes | None = None) -> None:
         """A container ends by itself. Whether the hint arrives is the test's business."""
         item = self.containers[container_id]
-        self.containers[container_id] = replace(item, status=ContainerStatus.EXITED, exit_code=exit_code)
+        self.containers[container_id] = replace(
+            item, status=ContainerStatus.EXITED, exit_code=exit_code, output=output
+        )
+
+    def die_between_create_and_start(self, position: int) -> None:
+        """The agent gets a kill -9 while it creates a container, and before it has looked into it."""
+        action = self.pending.pop(position)
+        assert isinstance(action, CreateContainer)
+        if self.runtime_up and action.container.image.child in self.store:
+            self._make(action)
+        self.kill()
 
     def answer(self, position: int = 0) -> None:
         """The world does one of the pending actions and answers it."""
@@ -233,8 +245,8 @@ class Device:
         match action:
             case CreateContainer():
                 return self._create(action)
-            case StartContainer(uid=uid, container_id=container_id):
-                return self._start(uid, container_id)
+            case StartContainer(uid=uid, container_id=container_id, claimed=claimed):
+                return self._start(uid, container_id, examined=claimed is not None)
             case StopContainer(container_id=container_id):
                 if container_id in self.containers:
                     self.crash(container_id, 143)
@@ -248,6 +260,10 @@ class Device:
         wanted = action.container.image
         if wanted.child not in self.store:
             return StepFailed(uid=action.uid, reason=Reason.IMAGE_NOT_FOUND, message="no such image")
+        return self._start(action.uid, self._make(action), examined=True)
+
+    def _make(self, action: CreateContainer) -> str:
+        wanted = action.container.image
         self.made += 1
         container_id = f"c{self.made}"
         self.containers[container_id] = ObservedContainer(
@@ -260,18 +276,23 @@ class Device:
             image_id=wanted.config,
             repository_digests=(wanted.child,),
         )
-        return self._start(action.uid, container_id)
+        return container_id
 
-    def _start(self, uid: str, container_id: str) -> AgentEvent:
+    def _start(self, uid: str, container_id: str, *, examined: bool) -> AgentEvent:
         item = self.containers.get(container_id)
         if item is None:
             return StepFailed(uid=uid, reason=Reason.START_FAILED, message="no such container")
+        if examined and item.image_id in self.lying:
+            if not self.unremovable:
+                del self.containers[container_id]
+            return StepFailed(uid=uid, reason=Reason.PLATFORM_MISMATCH, message="/server is built for …")
         if item.image_id in self.unstartable:
             return StepFailed(uid=uid, reason=Reason.EXEC_FORMAT, message="exec format error")
         if item.status is not ContainerStatus.RUNNING:
             self.made += 1
+            self.ran.add(item.image_id)
             self.containers[container_id] = replace(
-                item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None
+                item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None, output=None
             )
         return StepSucceeded(uid=uid)
 

@@ -10,6 +10,7 @@ import yaml
 from polyfleet_agent.config import AgentConfig, load_config
 from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.server.config import ServeOptions, read_options
+from polyfleet_shared.reasons import Reason
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 
@@ -69,3 +70,8 @@ def test_the_manifest_in_the_readme_is_taken() -> None:
     readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert [read_manifest(yaml.safe_load(block)).metadata.name for block in blocks] == ["hello"]
+
+
+def test_every_reason_is_explained_to_the_technician() -> None:
+    page = (SYSTEMD.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"`{reason}`" not in page] == []

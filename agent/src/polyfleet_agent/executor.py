@@ -16,6 +16,7 @@ from polyfleet_agent.core.actions import (
     Step,
     StopContainer,
 )
+from polyfleet_agent.core.diagnosis import make_printable
 from polyfleet_agent.core.events import (
     AgentEvent,
     ContainersListed,
@@ -28,8 +29,11 @@ from polyfleet_agent.core.events import (
     StepFailed,
     StepSucceeded,
 )
+from polyfleet_agent.core.programs import find_lie
 from polyfleet_agent.ports import ContainerRuntime, RuntimeFailure, StateFailure, World
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
 
 # A report has to fit its channel whatever a runtime says.
 _LONGEST_MESSAGE: Final = 500
@@ -85,13 +89,34 @@ def _step(runtime: ContainerRuntime, step: Step) -> None:
     match step:
         case CreateContainer(workload=workload, container=container):
             # Created and started in one step: a container that exists but never ran tells nobody anything.
-            runtime.start(runtime.create(workload, container))
-        case StartContainer(container_id=container_id):
-            runtime.start(container_id)
+            _start_first(runtime, runtime.create(workload, container), container.image.platform)
+        case StartContainer(container_id=container_id, claimed=claimed):
+            if claimed is None:
+                runtime.start(container_id)
+            else:
+                _start_first(runtime, container_id, claimed)
         case StopContainer(container_id=container_id, grace=grace):
             runtime.stop(container_id, grace=grace)
         case RemoveContainer(container_id=container_id):
             runtime.remove(container_id)
+
+
+def _start_first(runtime: ContainerRuntime, container_id: str, claimed: Platform) -> None:
+    """Start it if its program is what the image claims to hold; a lie is removed.
+
+    Labels lie, and where QEMU is registered a foreign program would run.
+    """
+    lie = find_lie(runtime.examine(container_id), claimed)
+    if lie is None:
+        runtime.start(container_id)
+        return
+    lie = make_printable(lie)
+    try:
+        runtime.remove(container_id)
+    except RuntimeFailure as failure:
+        # It has never run, so before any start it is examined again.
+        lie = f"{lie}; its container could not be removed: {failure.message}"
+    raise RuntimeFailure(Reason.PLATFORM_MISMATCH, lie)
 
 
 def shorten(message: str) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from polyfleet_agent.core.containers import ObservedContainer
 from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.programs import Examination
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import (
@@ -48,7 +49,10 @@ class ContainerRuntime(Protocol):
     """
 
     def list_containers(self) -> tuple[ObservedContainer, ...]:
-        """All containers labelled as this device's, in any state."""
+        """All containers labelled as this device's, in any state.
+
+        Of one that ended in failure, with the end of its log.
+        """
 
     def has_image(self, image: PinnedImage) -> bool:
         """Whether the child is in the store: image ID equal to its config, and known by its digest."""
@@ -64,8 +68,15 @@ class ContainerRuntime(Protocol):
     def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
         """Create a container with the labels that make it ours; give its ID."""
 
+    def examine(self, container_id: str) -> Examination:
+        """The programs that its start would run. What cannot be read is left out, and is no failure."""
+
     def start(self, container_id: str) -> None:
-        """Start it. A running one stays as it is."""
+        """Start it. A running one stays as it is.
+
+        Raises:
+            RuntimeFailure: with the true cause: port_conflict, command_not_found, loader_missing, …
+        """
 
     def stop(self, container_id: str, *, grace: int) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds. A stopped or missing one stays as it is."""

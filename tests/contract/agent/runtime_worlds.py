@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from elf_files import elf
 from fixtures.lab import ImageShelf
 from fixtures.pinning import pin
 from polyfleet_agent.adapters.podman_pull import PullLimits
@@ -12,7 +13,7 @@ from polyfleet_agent.ports import ContainerRuntime
 from polyfleet_agent.testing import FakeRegistry, FakeRuntime
 from polyfleet_controller.lab.binfmt import native_platform
 from polyfleet_controller.lab.device import Device
-from polyfleet_controller.lab.image import ImageRecipe
+from polyfleet_controller.lab.image import PLATFORMS, ImageRecipe
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
@@ -22,11 +23,18 @@ EXIT_CODE = 3
 
 
 class RuntimeWorld(Protocol):
-    """What the suite needs. `serving` runs until it is stopped, `ending` ends at once with EXIT_CODE."""
+    """What the suite needs.
+
+    `serving` runs until it is stopped. `ending` ends at once with EXIT_CODE, after a line in its log.
+    `lying` holds a program of another architecture; `incomplete` lacks the loader that its program needs.
+    The program is /server in all of them.
+    """
 
     runtime: ContainerRuntime
     serving: PinnedImage
     ending: PinnedImage
+    lying: PinnedImage
+    incomplete: PinnedImage
 
     def runtime_of(self, device: str) -> ContainerRuntime:
         """The runtime of another device on the same machine."""
@@ -55,9 +63,15 @@ class FakeWorld:
     def __init__(self) -> None:
         self.serving = _fake_image(1)
         self.ending = _fake_image(2)
-        self._registry = FakeRegistry(self.serving, self.ending)
+        self.lying = _fake_image(3)
+        self.incomplete = _fake_image(4)
+        self._registry = FakeRegistry(self.serving, self.ending, self.lying, self.incomplete)
         self._fake = FakeRuntime(DEVICE, self._registry)
-        self._fake.machine.exit_at_once(self.ending, EXIT_CODE)
+        machine = self._fake.machine
+        machine.exit_at_once(self.ending, EXIT_CODE, b"linux/arm64 version 1\n")
+        machine.fill(self.serving, {"/server": elf("arm64")})
+        machine.fill(self.lying, {"/server": elf("amd64")})
+        machine.fill(self.incomplete, {"/server": elf("arm64", loader="/lib/ld-linux-aarch64.so.1")})
         self._foreign: list[str] = []
         self.runtime: ContainerRuntime = self._fake
 
@@ -103,6 +117,11 @@ class PodmanWorld:
         ending = ImageRecipe(platforms=platforms, exit_code=EXIT_CODE)
         self.serving = pin(serving, images.push(serving, name="serving"))
         self.ending = pin(ending, images.push(ending, name="ending"))
+        other = next(platform for platform in PLATFORMS if platform not in platforms)
+        lying = ImageRecipe(platforms=platforms, lies={native_platform(): other})
+        incomplete = ImageRecipe(platforms=platforms, static=False)
+        self.lying = pin(lying, images.push(lying, name="lying"))
+        self.incomplete = pin(incomplete, images.push(incomplete, name="incomplete"))
         self.device = device
         self._registry = registry
         self.runtime: ContainerRuntime = self.runtime_of(DEVICE)

@@ -10,6 +10,7 @@ import pytest
 from contract.agent.runtime_worlds import DEVICE, EXIT_CODE, FakeWorld, PodmanWorld, RuntimeWorld
 from fixtures.lab import ImageShelf
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.programs import Examination, find_lie
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_controller.lab.workspace import Workspace
@@ -192,7 +193,59 @@ def test_a_removed_container_is_gone_whether_it_ran_or_not(world: RuntimeWorld) 
 def test_a_program_that_ends_leaves_its_exit_code(world: RuntimeWorld) -> None:
     bring_up(world, workload(world.ending))
     ended = wait_for(world, ContainerStatus.EXITED)
-    assert (ended.exit_code, ended.oom_killed) == (EXIT_CODE, False)
+    assert (ended.exit_code, ended.oom_killed, ended.missing) == (EXIT_CODE, False, None)
+
+
+def test_a_program_that_ends_in_failure_leaves_the_end_of_its_log(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.ending))
+    told = f"{world.ending.platform} version 1\n".encode()
+    assert wait_for(world, ContainerStatus.EXITED).output == told
+    world.runtime.start(container_id)
+    assert wait_for(world, ContainerStatus.EXITED).output == told
+
+
+def test_what_runs_has_no_last_words(world: RuntimeWorld) -> None:
+    bring_up(world, workload(world.serving))
+    assert wait_for(world, ContainerStatus.RUNNING).output is None
+
+
+def create_of(world: RuntimeWorld, image: PinnedImage) -> str:
+    wanted = workload(image)
+    world.runtime.pull(image, ignore)
+    return world.runtime.create(wanted, wanted.containers[0])
+
+
+def test_an_examination_tells_the_truth_from_a_lie_before_anything_starts(world: RuntimeWorld) -> None:
+    honest = world.runtime.examine(create_of(world, world.serving))
+    assert ([program.path for program in honest.programs], honest.missing) == (["/server"], None)
+    assert find_lie(honest, world.serving.platform) is None
+    world.runtime.remove(only(world).container_id)
+    lying = world.runtime.examine(create_of(world, world.lying))
+    assert (find_lie(lying, world.lying.platform) or "").startswith("/server is built for linux/")
+    assert only(world).status is ContainerStatus.CREATED
+
+
+def test_a_program_that_is_not_there_is_left_out_of_an_examination(world: RuntimeWorld) -> None:
+    (container,) = workload(world.serving).containers
+    wanted = replace(workload(world.serving), containers=(replace(container, command=("/missing",)),))
+    world.runtime.pull(world.serving, ignore)
+    container_id = world.runtime.create(wanted, wanted.containers[0])
+    assert world.runtime.examine(container_id) == Examination()
+
+
+def test_a_container_that_is_gone_cannot_be_examined(world: RuntimeWorld) -> None:
+    container_id = create_of(world, world.serving)
+    world.runtime.remove(container_id)
+    assert refusal(lambda: world.runtime.examine(container_id)) is Reason.START_FAILED
+
+
+def test_a_program_whose_loader_the_image_lacks_ends_with_its_name(world: RuntimeWorld) -> None:
+    bring_up(world, workload(world.incomplete))
+    ended = wait_for(world, ContainerStatus.EXITED)
+    assert ended.exit_code != 0
+    assert ended.missing is not None
+    assert (ended.missing.needed_by, ended.missing.is_loader) == ("/server", True)
+    assert ended.missing.path.startswith("/lib")
 
 
 def test_two_ends_of_one_container_can_be_told_apart_however_close(world: RuntimeWorld) -> None:
@@ -321,6 +374,7 @@ def test_without_podman_every_call_says_so_and_works_again_afterwards(world: Run
                 lambda: runtime.has_image(world.serving),
                 lambda: runtime.pull(world.serving, ignore),
                 lambda: runtime.create(wanted, wanted.containers[0]),
+                lambda: runtime.examine(container_id),
                 lambda: runtime.start(container_id),
                 lambda: runtime.stop(container_id, grace=1),
                 lambda: runtime.remove(container_id),

@@ -14,14 +14,18 @@ from fixtures.lab import DeviceYard, ImageShelf
 from fixtures.pinning import pin
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_runtime import PodmanRuntime
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.diagnosis import Diagnosis, diagnose
+from polyfleet_agent.core.programs import MissingFile
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_controller.lab.binfmt import native_platform
 from polyfleet_controller.lab.device import Device
 from polyfleet_controller.lab.errors import LabError
-from polyfleet_controller.lab.image import ImageRecipe
+from polyfleet_controller.lab.image import ImageRecipe, compile_program
 from polyfleet_controller.lab.processes import run
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import (
     ContainerPort,
@@ -233,3 +237,148 @@ def test_a_full_store_says_so(device: Device, images: ImageShelf) -> None:
         run(["umount", "--lazy", scratch])
     assert failure.reason is Reason.DISK_FULL
     assert "no space left on device" in failure.message
+
+
+# -- programs that are not what they claim, and ends
+
+
+FOREIGN = {"linux/amd64": "linux/arm64"}.get(native_platform(), "linux/amd64")
+
+
+def pull_and_create(device: Device, images: ImageShelf, wanted: ImageRecipe, **container: Any) -> str:  # noqa: ANN401 - the fields of ContainerSpec
+    """A container of this image that has not been started."""
+    image = pin(wanted, images.push(wanted, name="examined"))
+    spec = ContainerSpec(name="main", image=image, **container)
+    runtime = runtime_on(device)
+    runtime.pull(image, ignore)
+    return runtime.create(workload(spec), spec)
+
+
+def programs(device: Device, container_id: str) -> list[tuple[str, str | None, str | None]]:
+    """Path, architecture and script of what a start would run."""
+    found = runtime_on(device).examine(container_id).programs
+    return [(program.path, program.header.architecture, program.script) for program in found]
+
+
+def end_of(device: Device, container_id: str) -> ObservedContainer:
+    """Start it, and wait until it has ended."""
+    runtime = runtime_on(device)
+    runtime.start(container_id)
+
+    def has_ended() -> bool:
+        (seen,) = runtime.list_containers()
+        return seen.status is ContainerStatus.EXITED
+
+    wait_until(has_ended)
+    (ended,) = runtime.list_containers()
+    return ended
+
+
+def architecture(platform: str) -> str:
+    return Platform.parse(platform).architecture
+
+
+def test_a_program_is_found_by_its_path_and_read_as_built(device: Device, images: ImageShelf) -> None:
+    lying = recipe(lies={native_platform(): FOREIGN})
+    container_id = pull_and_create(device, images, lying)
+    assert programs(device, container_id) == [("/server", architecture(FOREIGN), None)]
+
+
+def test_a_script_is_followed_through_links_and_env_to_what_runs_it(
+    device: Device, images: ImageShelf
+) -> None:
+    script = recipe(
+        files={"opt/entry": b"#!/usr/bin/env -S tool --fast\n"},
+        links={"bin": "usr/bin", "usr/bin/env": "../../server", "usr/bin/tool": "/usr/local/tool-1"}
+        | {"usr/local/tool-1": "../../server"},
+        entrypoint=["entry"],
+    )
+    env = (EnvironmentVariable(name="PATH", value="/nowhere:/opt:/bin"),)
+    container_id = pull_and_create(device, images, script, env=env)
+    native = architecture(native_platform())
+    assert programs(device, container_id) == [
+        ("/usr/bin/env", native, "/opt/entry"),
+        ("/bin/tool", native, "/opt/entry"),
+    ]
+
+
+def test_a_relative_program_is_found_from_the_working_directory(device: Device, images: ImageShelf) -> None:
+    nested = recipe(links={"srv/app": "../server"}, entrypoint=["./app"])
+    container_id = pull_and_create(device, images, nested, working_dir="/srv")
+    assert programs(device, container_id) == [("/srv/./app", architecture(native_platform()), None)]
+
+
+@pytest.mark.parametrize("command", ["/missing", "missing", "/loop", "/version", "/"])
+def test_what_is_no_program_is_no_failure(device: Device, images: ImageShelf, command: str) -> None:
+    container_id = pull_and_create(device, images, recipe(links={"loop": "loop"}), command=(command,))
+    assert programs(device, container_id) == []
+
+
+def test_an_illegal_instruction_leaves_its_exit_code_and_an_empty_log(
+    device: Device, images: ImageShelf
+) -> None:
+    ended = end_of(device, pull_and_create(device, images, recipe(program="illegal")))
+    assert (ended.exit_code, ended.output, ended.missing) == (132, b"", None)
+    assert diagnose(ended).reason is Reason.ILLEGAL_INSTRUCTION
+
+
+def test_a_program_without_its_loader_is_told_from_one_that_is_not_there(
+    device: Device, images: ImageShelf
+) -> None:
+    ended = end_of(device, pull_and_create(device, images, recipe(static=False)))
+    assert ended.missing is not None
+    assert (ended.missing.needed_by, ended.missing.is_loader) == ("/server", True)
+    assert diagnose(ended).reason is Reason.LOADER_MISSING
+
+
+def test_a_script_without_its_interpreter_says_which(device: Device, images: ImageShelf) -> None:
+    script = recipe(files={"entry": b"#!/bin/sh\r\n"}, links={"bin/sh": "../server"}, entrypoint=["/entry"])
+    ended = end_of(device, pull_and_create(device, images, script))
+    assert ended.missing == MissingFile(path="/bin/sh\r", needed_by="/entry", is_loader=False)
+    diagnosis = diagnose(ended)
+    assert diagnosis.reason is Reason.COMMAND_NOT_FOUND
+    assert diagnosis.evidence == r"/entry needs /bin/sh\r, which the image does not contain"
+
+
+def test_a_foreign_program_behind_a_script_is_told_by_the_log(device: Device, images: ImageShelf) -> None:
+    """Built for a machine that no emulator is registered for."""
+    foreign = bytearray(compile_program("illegal", native_platform()))
+    foreign[18:20] = (0xBEEF).to_bytes(2, "little")
+    script = recipe(
+        program="launcher",
+        files={"entry": b"#!/server\n/foreign", "foreign": bytes(foreign)},
+        entrypoint=["/entry"],
+    )
+    container_id = pull_and_create(device, images, script)
+    assert programs(device, container_id) == [("/server", architecture(native_platform()), "/entry")]
+    ended = end_of(device, container_id)
+    assert (ended.exit_code, ended.output) == (126, b"/foreign: Exec format error\n")
+    assert diagnose(ended).reason is Reason.EXEC_FORMAT
+
+
+def test_a_foreign_program_that_is_started_all_the_same_is_told_by_the_log(
+    device: Device, images: ImageShelf
+) -> None:
+    foreign = bytearray(compile_program("illegal", native_platform()))
+    foreign[18:20] = (0xBEEF).to_bytes(2, "little")
+    ended = end_of(
+        device,
+        pull_and_create(device, images, recipe(files={"foreign": bytes(foreign)}, entrypoint=["/foreign"])),
+    )
+    assert diagnose(ended) == Diagnosis(
+        reason=Reason.EXEC_FORMAT, evidence="log: exec /foreign: exec format error"
+    )
+
+
+def test_the_log_of_an_end_is_of_the_last_start_alone(device: Device, images: ImageShelf) -> None:
+    container_id = pull_and_create(device, images, recipe(exit_code=3))
+    runtime = runtime_on(device)
+    told = f"{native_platform()} version 1\n".encode()
+    seen: list[tuple[str, bytes | None]] = []
+    for _ in range(3):
+        runtime.start(container_id)
+        wait_until(lambda: runtime.list_containers()[0].status is ContainerStatus.EXITED)
+        (ended,) = runtime.list_containers()
+        seen.append((ended.started_at, ended.output))
+    assert [output for _, output in seen] == [told] * 3
+    assert len(set(seen)) == 3

@@ -5,8 +5,9 @@ The invariants are checked by `Device.tell` at every single step.
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from polyfleet_agent.core.actions import CreateContainer
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.events import (
     DesiredReceived,
@@ -73,11 +74,18 @@ class AgentUnderFire(RuleBasedStateMachine):
         self.device.answer()
 
     @precondition(lambda self: self.device.containers)
-    @rule(data=st.data(), exit_code=st.sampled_from([0, 1, 137]), told=st.booleans())
-    def a_container_ends(self, data: st.DataObject, exit_code: int, *, told: bool) -> None:
+    @rule(
+        data=st.data(),
+        exit_code=st.sampled_from([0, 1, 132, 137, 139]),
+        output=st.sampled_from([None, b"", b"exec format error"]),
+        told=st.booleans(),
+    )
+    def a_container_ends(
+        self, data: st.DataObject, exit_code: int, output: bytes | None, *, told: bool
+    ) -> None:
         container_id = data.draw(st.sampled_from(sorted(self.device.containers)))
         if self.device.containers[container_id].status is ContainerStatus.RUNNING:
-            self.device.crash(container_id, exit_code)
+            self.device.crash(container_id, exit_code, output)
         if told:
             hint(self.device)
 
@@ -123,6 +131,22 @@ class AgentUnderFire(RuleBasedStateMachine):
     def an_image_can_or_cannot_start(self, version: str, *, broken: bool) -> None:
         config = image(version).config
         (self.device.unstartable.add if broken else self.device.unstartable.discard)(config)
+
+    @rule(version=st.sampled_from(VERSIONS))
+    def an_image_turns_out_to_be_a_lie(self, version: str) -> None:
+        config = image(version).config
+        if config not in self.device.ran:  # what ran was no lie
+            self.device.lying.add(config)
+
+    @precondition(lambda self: any(isinstance(item, CreateContainer) for item in self.device.pending))
+    @rule()
+    def the_agent_is_killed_in_the_middle_of_a_creation(self) -> None:
+        found = (at for at, item in enumerate(self.device.pending) if isinstance(item, CreateContainer))
+        self.device.die_between_create_and_start(next(found))
+
+    @invariant()
+    def no_lie_ever_runs(self) -> None:
+        assert not self.device.ran & self.device.lying
 
     @rule(up=st.booleans())
     def the_runtime_goes_or_comes(self, *, up: bool) -> None:
@@ -183,6 +207,7 @@ class AgentUnderFire(RuleBasedStateMachine):
         newest = read_desired(self.sent[-1], features=frozenset())
         self._receive(self.sent[-1])
         device.settle()
+        self.no_lie_ever_runs()
         _assert_converged(device, newest)
 
     def _receive(self, document: bytes) -> None:
@@ -191,7 +216,7 @@ class AgentUnderFire(RuleBasedStateMachine):
 
 
 def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
-    """Everything runs as wanted, or ended as its policy allows, and nothing else is there."""
+    """Everything runs as wanted, or ended as its policy allows, or is a lie, and nothing else is there."""
     last = device.reports[-1]
     assert last.observed == wanted.version
     assert last.conditions == ()
@@ -200,6 +225,10 @@ def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
     for item in wanted.workloads:
         container = item.containers[0]
         mine = [one for one in device.containers.values() if one.uid == item.uid]
+        if container.image.config in device.lying:
+            assert phases[item.uid] is Phase.FAILED
+            assert not [one for one in mine if one.image_id == container.image.config]
+            continue
         if item.restart_policy is RestartPolicy.ALWAYS:
             assert phases[item.uid] is Phase.RUNNING
         if phases[item.uid] is Phase.RUNNING:

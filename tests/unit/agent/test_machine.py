@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from polyfleet_agent.core import machine
 from polyfleet_agent.core.actions import (
+    CreateContainer,
     ListContainers,
     PublishInventory,
     PublishPresence,
@@ -228,6 +229,92 @@ def test_an_image_for_another_processor_fails_with_its_reason_and_is_tried_rarel
     device.unstartable.clear()
     device.settle(seconds=400)
     assert last_report(device).phase is Phase.RUNNING
+
+
+def test_a_lie_runs_never_and_is_tried_rarely_while_the_truth_runs() -> None:
+    device = connected_device()
+    device.lying.add(image("1").config)
+    receive(device, 1, workload(), workload("w2", version="2"))
+    device.settle(seconds=60)
+    report = last_report(device)
+    assert (report.phase, report.reason) == (Phase.FAILED, Reason.PLATFORM_MISMATCH)
+    assert (report.restarts, report.containers) == (0, ())
+    assert device.running() == {"w2": image("2").config}
+    made = device.made
+    device.settle(seconds=200)
+    assert device.made == made
+    assert [item.reason for item in device.happenings if item.kind is EventKind.START_FAILED] == [
+        Reason.PLATFORM_MISMATCH
+    ]
+
+
+def test_a_container_that_was_left_unstarted_is_examined_before_it_runs() -> None:
+    device = connected_device()
+    device.lying.add(image("1").config)
+    receive(device, 1, workload())
+    while not isinstance(device.pending[0], CreateContainer):
+        device.answer()
+    device.die_between_create_and_start(0)
+    assert [item.status for item in device.containers.values()] == [ContainerStatus.CREATED]
+    device.settle(seconds=60)
+    assert (device.containers, device.ran) == ({}, set())
+
+
+def fail_at_once(device: Device, exit_code: int, output: bytes) -> WorkloadReport:
+    (container,) = device.containers
+    device.crash(container, exit_code, output)
+    hint(device)
+    device.settle(seconds=0)
+    return last_report(device)
+
+
+def test_a_build_that_cannot_run_here_is_told_at_its_first_end_and_tried_rarely() -> None:
+    device = deployed(workload())
+    report = fail_at_once(device, 132, b"")
+    assert (report.phase, report.reason) == (Phase.FAILED, Reason.ILLEGAL_INSTRUCTION)
+    assert report.message is not None
+    assert report.message.startswith("ended with exit code 132 (SIGILL) after ")
+    assert report.message.endswith(" s, without a word in its log")
+    device.settle(seconds=200)
+    assert (device.running(), last_report(device).restarts) == ({}, 0)
+    device.settle(seconds=400)
+    assert (device.running(), last_report(device).restarts) == ({"w1": image("1").config}, 1)
+
+
+def test_a_build_that_ran_well_for_long_is_started_again_soon() -> None:
+    device = deployed(workload())
+    device.settle(seconds=1000)
+    report = fail_at_once(device, 132, b"Illegal instruction")
+    assert (report.phase, report.reason) == (Phase.FAILED, Reason.ILLEGAL_INSTRUCTION)
+    device.settle(seconds=2)
+    assert last_report(device).phase is Phase.RUNNING
+    fail_at_once(device, 132, b"Illegal instruction")
+    device.settle(seconds=200)
+    assert last_report(device).phase is Phase.FAILED
+
+
+def test_a_crash_loop_is_told_with_the_last_line_of_its_log() -> None:
+    device = deployed(workload())
+    told = []
+    for _ in range(3):
+        report = fail_at_once(device, 3, b"starting\nno database: connection refused\n")
+        told.append((report.reason, (report.message or "").partition(" s, ")[2]))
+        device.settle(seconds=20)
+    assert told == [
+        (Reason.EXITED, "log: no database: connection refused"),
+        (Reason.EXITED, "log: no database: connection refused"),
+        (Reason.CRASH_LOOP, "3 times in a row, log: no database: connection refused"),
+    ]
+
+
+def test_what_says_more_than_a_crash_loop_is_told_instead() -> None:
+    device = deployed(workload())
+    reasons = []
+    for _ in range(4):
+        reasons.append(fail_at_once(device, 139, b"").reason)
+        device.settle(seconds=20)
+    assert reasons == [Reason.SEGMENTATION_FAULT] * 4
+    assert last_report(device).restarts == 4
 
 
 def test_a_registry_that_is_down_for_long_is_told_once_and_heals_by_itself() -> None:

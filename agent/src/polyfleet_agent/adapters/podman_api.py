@@ -4,11 +4,12 @@ Its high level hides errors: a pull of a missing image raises nothing, a listed 
 TypeError. So requests are made here, on its `APIClient`, and every refusal is read.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from podman.api.client import APIClient, APIResponse
 
@@ -22,6 +23,9 @@ ANSWER_SECONDS: Final = 30.0
 _FIRST_ERROR: Final = 400
 _NOT_FOUND: Final = 404
 _MAX_MESSAGE: Final = 1000
+_CHUNK_BYTES: Final = 16 * 1024
+
+_Received = TypeVar("_Received")
 
 Parameters = Mapping[str, str | int]
 
@@ -36,6 +40,14 @@ class Answer:
     @property
     def missing(self) -> bool:
         return self.status == _NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """The first bytes of an answer's body."""
+
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class PodmanRefusal(RuntimeFailure):
@@ -67,6 +79,17 @@ class PodmanApi:
             f"GET {path}",
             ANSWER_SECONDS,
             lambda session: session.get(path, params=parameters, timeout=ANSWER_SECONDS),
+            Reasons(),
+        )
+
+    def read(self, path: str, parameters: Parameters, *, limit: int) -> Beginning | None:
+        """Read at most so many bytes of an answer and hang up; None if what is asked for does not exist."""
+        return self._exchange(
+            f"GET {path}",
+            ANSWER_SECONDS,
+            lambda session: _read_beginning(
+                session.get(path, params=parameters, timeout=ANSWER_SECONDS, stream=True), limit
+            ),
             Reasons(),
         )
 
@@ -112,24 +135,46 @@ class PodmanApi:
         send: Callable[[APIClient], APIResponse],
         reasons: Reasons,
     ) -> Answer:
+        response = self._exchange(what, seconds, send, reasons)
+        _raise_refusal(response, reasons)
+        return Answer(status=response.status_code, body=_parse(response.text))
+
+    def _exchange(
+        self, what: str, seconds: float, send: Callable[[APIClient], _Received], reasons: Reasons
+    ) -> _Received:
         try:
-            response = send(self._session())
+            return send(self._session())
         except OSError as error:
             if is_timeout(error):
                 raise RuntimeFailure(
                     reasons.late, f"Podman did not answer {what} within {seconds:g} s"
                 ) from error
             raise unavailable(self.address, error) from error
-        if is_refused(response) and response.status_code != _NOT_FOUND:
-            words = read_refusal(response.text)
-            raise PodmanRefusal(classify_failure(words, otherwise=reasons.otherwise), words)
-        return Answer(status=response.status_code, body=_parse(response.text))
 
     def _session(self) -> APIClient:
         session: APIClient | None = getattr(self._own, "session", None)
         if session is None:
             session = self._own.session = open_session(self.address)
         return session
+
+
+def _read_beginning(response: APIResponse, limit: int) -> Beginning | None:
+    with contextlib.closing(response):
+        _raise_refusal(response, Reasons())
+        if response.status_code == _NOT_FOUND:
+            return None
+        content = bytearray()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            content += chunk
+            if len(content) >= limit:
+                break
+        return Beginning(headers=response.headers, content=bytes(content[:limit]))
+
+
+def _raise_refusal(response: APIResponse, reasons: Reasons) -> None:
+    if is_refused(response) and response.status_code != _NOT_FOUND:
+        words = read_refusal(response.text)
+        raise PodmanRefusal(classify_failure(words, otherwise=reasons.otherwise), words)
 
 
 def is_refused(response: APIResponse) -> bool:

@@ -107,7 +107,7 @@ def read_listed(entry: dict[str, Any]) -> ObservedContainer:
 def read_container(
     entry: dict[str, Any], inspected: dict[str, Any], repository_digests: tuple[str, ...]
 ) -> ObservedContainer:
-    """A container that was listed and then inspected."""
+    """A container that was listed and then inspected. What it logged is read elsewhere."""
     state = inspected["State"]
     started_at = _read_started(state)
     status = _read_status(str(state["Status"]), started_at)

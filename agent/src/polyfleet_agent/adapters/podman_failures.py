@@ -80,6 +80,8 @@ _PATTERNS: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
     (Reason.PORT_CONFLICT, _any_of(r"address already in use", r"port is already allocated")),
     (Reason.NAME_CONFLICT, _any_of(r"that name is already in use", r"name .* is already in use")),
     (Reason.EXEC_FORMAT, _any_of(r"exec format error")),
+    # crun, of a program that is there: its loader is not, or a script's interpreter.
+    (Reason.LOADER_MISSING, _any_of(r"missing dynamic library\?")),
     (
         Reason.COMMAND_NOT_FOUND,
         # Not Podman's own "attempted to invoke a command that was not found": it says so of every missing

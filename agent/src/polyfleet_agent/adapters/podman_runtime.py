@@ -18,9 +18,13 @@ from polyfleet_agent.adapters.podman_containers import (
     read_listed,
     read_repository_digests,
 )
+from polyfleet_agent.adapters.podman_files import examine_container
+from polyfleet_agent.adapters.podman_logs import read_tail
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
 from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.diagnosis import blames_missing_file, judge_missing, make_printable
+from polyfleet_agent.core.programs import Examination, MissingFile
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
@@ -30,6 +34,7 @@ from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 _STEP_SECONDS: Final = 180.0  # a slow card, a loaded board
 # A container that Podman will not stop is that container's trouble, and no sign that Podman is away.
 _STEP_REASONS: Final = Reasons(otherwise=Reason.START_FAILED, late=Reason.START_TIMEOUT)
+_NOTHING_FOUND: Final = frozenset({Reason.COMMAND_NOT_FOUND, Reason.LOADER_MISSING})
 _LOOK_UP_SECONDS: Final = 0.5
 _DIGESTS_FRESH_SECONDS: Final = 60.0
 
@@ -43,9 +48,9 @@ class _Digests:
 class PodmanRuntime:
     """Podman, for one device's containers.
 
-    A listing costs one request: a container is inspected when the list shows that its state changed, and
-    its image's digests are asked for once a minute, since an image gains digests without the container's
-    doing.
+    A listing costs one request: a container is inspected when the list shows that its state changed (and
+    its log read, if it ended in failure), and its image's digests are asked for once a minute, since an
+    image gains digests without the container's doing.
     """
 
     def __init__(self, socket: str, device: str, *, limits: PullLimits | None = None) -> None:
@@ -57,6 +62,7 @@ class PodmanRuntime:
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[tuple[object, ...], ObservedContainer]] = {}
         self._digests: dict[str, _Digests] = {}
+        self._restarted: dict[str, float] = {}  # when, in seconds of the epoch as in Podman's logs
 
     def list_containers(self) -> tuple[ObservedContainer, ...]:
         entries = self._api.get("/containers/json", {"all": "true", "filters": self._filter}).body or []
@@ -87,15 +93,26 @@ class PodmanRuntime:
         self.remove(spec["name"])
         return self._create(spec)
 
+    def examine(self, container_id: str) -> Examination:
+        answer = self._api.get(f"/containers/{container_id}/json")
+        if answer.missing:
+            raise _is_gone(container_id)
+        return examine_container(self._api, container_id, answer.body, loaders=False)
+
     def start(self, container_id: str) -> None:
         with self._lock:
             # Two runs within one second look alike in the list.
-            self._inspected.pop(container_id, None)
-        answer = self._api.post(
-            f"/containers/{container_id}/start", seconds=_STEP_SECONDS, reasons=_STEP_REASONS
-        )
+            known = self._inspected.pop(container_id, None)
+            if known is not None and known[1].started_at:
+                self._restarted[container_id] = time.time()
+        try:
+            answer = self._api.post(
+                f"/containers/{container_id}/start", seconds=_STEP_SECONDS, reasons=_STEP_REASONS
+            )
+        except PodmanRefusal as refusal:
+            raise self._explain(refusal, container_id) from refusal
         if answer.missing:
-            raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
+            raise _is_gone(container_id)
 
     def stop(self, container_id: str, *, grace: int) -> None:
         self._api.post(
@@ -191,10 +208,38 @@ class PodmanRuntime:
         if answer.missing:
             return None
         observed = read_container(entry, answer.body, digests)
+        if observed.exit_code:
+            observed = self._add_evidence(observed, answer.body)
         if answer.body["State"]["Status"] == entry["State"]:  # else it changed again; look anew next time
             with self._lock:
                 self._inspected[container_id] = (key, observed)
         return observed
+
+    def _add_evidence(self, ended: ObservedContainer, inspected: dict[str, Any]) -> ObservedContainer:
+        """What is left of a container that ended in failure."""
+        with self._lock:
+            since = self._restarted.get(ended.container_id)
+        output = read_tail(self._api, ended.container_id, since)
+        blames = output is not None and blames_missing_file(output)
+        missing = self._find_missing(ended.container_id, inspected) if blames else None
+        return replace(ended, output=output, missing=missing)
+
+    def _find_missing(self, container_id: str, inspected: dict[str, Any]) -> MissingFile | None:
+        try:
+            return examine_container(self._api, container_id, inspected, loaders=True).missing
+        except RuntimeFailure:
+            return None  # it is only said in other words then
+
+    def _explain(self, refusal: PodmanRefusal, container_id: str) -> PodmanRefusal:
+        """Tell a program that is missing from one that misses something: crun hardly does."""
+        if refusal.reason not in _NOTHING_FOUND:
+            return refusal
+        answer = self._api.get(f"/containers/{container_id}/json")
+        missing = None if answer.missing else self._find_missing(container_id, answer.body)
+        if missing is None:
+            return refusal
+        text = f"{make_printable(str(missing))}; Podman says: {refusal.message}"
+        return PodmanRefusal(judge_missing(missing), text)
 
     def _read_digests(self, config: str) -> tuple[str, ...]:
         now = time.monotonic()
@@ -211,6 +256,7 @@ class PodmanRuntime:
     def _forget_all_but(self, containers: set[str]) -> None:
         with self._lock:
             self._inspected = {key: seen for key, seen in self._inspected.items() if key in containers}
+            self._restarted = {key: at for key, at in self._restarted.items() if key in containers}
             used = {seen.image_id for _, seen in self._inspected.values()}
             self._digests = {key: seen for key, seen in self._digests.items() if key in used}
 
@@ -224,6 +270,10 @@ class PodmanRuntime:
             Reason.DIGEST_MISMATCH,
             f"{image.reference} is the image {image_id(answer.body['Id'])}, not {image.config}",
         )
+
+
+def _is_gone(container_id: str) -> RuntimeFailure:
+    return RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
 
 
 def _hex(digest: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
+from polyfleet_shared.platforms import Platform
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
 
@@ -33,7 +34,7 @@ class PullImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateContainer:
-    """A step: answered by StepSucceeded or StepFailed."""
+    """Create it and start it. A step: answered by StepSucceeded or StepFailed."""
 
     workload: DesiredWorkload
     container: ContainerSpec
@@ -46,10 +47,15 @@ class CreateContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartContainer:
-    """A step: answered by StepSucceeded or StepFailed."""
+    """A step: answered by StepSucceeded or StepFailed.
+
+    `claimed` is the platform of the image of a container that never ran: its program is compared with it
+    first, whatever became of the step that created it. None of one that has run.
+    """
 
     uid: str
     container_id: str
+    claimed: Platform | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

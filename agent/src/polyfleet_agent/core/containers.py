@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from polyfleet_agent.core.programs import MissingFile
 from polyfleet_shared.images import PinnedImage
 
 
@@ -21,7 +22,9 @@ class ObservedContainer:
 
     `image_id` is the config digest of the image it was made from; `repository_digests` are the manifest
     digests (`sha256:…`) under which the runtime knows that image. `started_at` is the runtime's text for
-    the last start, empty before the first: it tells two ends of the same container apart.
+    the last start, empty before the first: it tells two ends of the same container apart. `output` is the
+    last that it logged before it ended in failure, None where that is not known; `missing` is what it needed
+    to start and did not find, if its log says that there was something.
     """
 
     container_id: str
@@ -35,6 +38,8 @@ class ObservedContainer:
     started_at: str = ""
     exit_code: int | None = None
     oom_killed: bool = False
+    output: bytes | None = None
+    missing: MissingFile | None = None
 
     def proves(self, image: PinnedImage) -> bool:
         """Whether this container was made from exactly this child (design: labels prove nothing)."""

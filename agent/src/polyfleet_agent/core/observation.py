@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from polyfleet_agent.core.backoff import LONGEST_DELAY, delay
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.diagnosis import REASONS_OF_THE_BUILD, describe_exit, diagnose
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.planner import active_container, is_over
 from polyfleet_agent.core.state import UNTROUBLED, Ending, Setback, Settings, Trouble, Workload
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason, explain
-
-_SIGNAL_BASE: Final = 128  # a shell's and Podman's exit code for "ended by signal n" is 128 + n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +82,11 @@ def _observe_ended(
     else:
         ran_well = before.ready_since is not None and now - before.ready_since >= settings.stable_after
         previous = UNTROUBLED if ran_well else before.steps
-        # A crash loop waits its doubling delay, although its reason is a lasting one.
-        steps = set_back(previous, Reason.EXITED, message, seed=settings.seed(seen.uid), now=now)
+        # Any other crash waits its doubling delay, although its reason may be a lasting one. A build that
+        # has run well for long is not at fault alone: it is started again like any other.
+        waits_longest = reason in REASONS_OF_THE_BUILD and not ran_well
+        delayed_for = reason if waits_longest else Reason.EXITED
+        steps = set_back(previous, delayed_for, message, seed=settings.seed(seen.uid), now=now)
         if steps.setback is not None:
             steps = replace(steps, setback=replace(steps.setback, reason=reason))
     happening = happening_of(seen, EventKind.EXITED, reason, message)
@@ -95,14 +96,21 @@ def _observe_ended(
 def _describe_end(
     before: Workload, active: ObservedContainer, settings: Settings, now: float
 ) -> tuple[Reason, str]:
-    code = active.exit_code
-    message = "ended" if code is None else f"ended with exit code {code}"
-    if code is not None and code > _SIGNAL_BASE:
-        message += f" (signal {code - _SIGNAL_BASE})"
+    diagnosis = diagnose(active)
+    ends = before.steps.failures + 1
+    parts = [describe_exit(active, _memory_limit(before, active))]
     if before.ready_since is not None:
-        message += f" after {now - before.ready_since:.0f} s"
-    if active.oom_killed:
-        return Reason.OOM_KILLED, message
-    if before.steps.failures + 1 >= settings.crash_loop_after:
-        return Reason.CRASH_LOOP, f"{message}, for the {before.steps.failures + 1}th time in a row"
-    return Reason.EXITED, message
+        parts[0] += f" after {now - before.ready_since:.0f} s"
+    loops = ends >= settings.crash_loop_after
+    if loops:
+        parts.append(f"{ends} times in a row")
+    if diagnosis.evidence:
+        parts.append(diagnosis.evidence)
+    reason = diagnosis.reason or (Reason.CRASH_LOOP if loops else Reason.EXITED)
+    return reason, ", ".join(parts)
+
+
+def _memory_limit(workload: Workload, container: ObservedContainer) -> int | None:
+    if workload.target is None or container.spec_hash != workload.spec_hash:
+        return None
+    return workload.target.containers[0].limits.memory

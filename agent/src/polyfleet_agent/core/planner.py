@@ -99,7 +99,7 @@ def _keep_predecessor(workload: Workload, target: DesiredWorkload) -> Step | Non
     if _in(workload.others, ContainerStatus.RUNNING) or target.restart_policy is not RestartPolicy.ALWAYS:
         return None
     ended = _in(workload.others, ContainerStatus.EXITED)
-    return _start(ended[-1]) if ended else None
+    return _restart(ended[-1]) if ended else None
 
 
 def _plan_current(workload: Workload, target: DesiredWorkload, settings: Settings, now: float) -> Plan:
@@ -115,7 +115,9 @@ def _plan_current(workload: Workload, target: DesiredWorkload, settings: Setting
         return _plan_running(workload, settings, now)
     if chosen.status is ContainerStatus.EXITED and is_over(chosen, target):
         return Plan(phase=Phase.COMPLETED if chosen.exit_code == 0 else Phase.FAILED)
-    return Plan(phase=Phase.STARTING, step=_start(chosen))
+    if chosen.status is ContainerStatus.EXITED:
+        return Plan(phase=Phase.STARTING, step=_restart(chosen))
+    return Plan(phase=Phase.STARTING, step=_start_first(chosen, target))
 
 
 def _plan_running(workload: Workload, settings: Settings, now: float) -> Plan:
@@ -167,8 +169,13 @@ def _in(containers: Containers, status: ContainerStatus) -> Containers:
     return tuple(container for container in containers if container.status is status)
 
 
-def _start(container: ObservedContainer) -> Step:
-    return StartContainer(uid=container.uid, container_id=container.container_id)
+def _start_first(container: ObservedContainer, target: DesiredWorkload) -> Step:
+    claimed = target.containers[0].image.platform
+    return StartContainer(uid=container.uid, container_id=container.container_id, claimed=claimed)
+
+
+def _restart(container: ObservedContainer) -> Step:
+    return StartContainer(uid=container.uid, container_id=container.container_id, claimed=None)
 
 
 def _stop(container: ObservedContainer, grace: int) -> Step:

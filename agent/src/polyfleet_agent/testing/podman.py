@@ -1,12 +1,15 @@
 """A registry and a Podman in memory."""
 
 import itertools
+import posixpath
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.diagnosis import blames_missing_file
+from polyfleet_agent.core.programs import Examination, FileHead, Gap, Invocation, examine
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
@@ -15,6 +18,7 @@ from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
 _LOOK_UP_SECONDS: Final = 0.02
 _TERMINATED: Final = 143  # 128 and SIGTERM
+_SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class FakeRegistry:
@@ -138,6 +142,14 @@ class FakeRuntime:
             machine.hint()
             return container_id
 
+    def examine(self, container_id: str) -> Examination:
+        with self.machine.lock:
+            self.machine.check()
+            container = self.machine.containers.get(container_id)
+            if container is None:
+                raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
+            return self.machine.examine(container)
+
     def start(self, container_id: str) -> None:
         machine = self.machine
         with machine.lock:
@@ -161,10 +173,12 @@ class FakeRuntime:
             if self.machine.containers.pop(container_id, None) is not None:
                 self.machine.hint()
 
-    def crash(self, container_id: str, exit_code: int = 1, *, oom_killed: bool = False) -> None:
-        """Let a running program end."""
+    def crash(
+        self, container_id: str, exit_code: int = 1, *, oom_killed: bool = False, output: bytes = b""
+    ) -> None:
+        """Let a running program end, with these last words in its log."""
         with self.machine.lock:
-            self.machine.end(container_id, exit_code, oom_killed=oom_killed)
+            self.machine.end(container_id, exit_code, oom_killed=oom_killed, output=output)
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
         with self.machine.lock:
@@ -187,7 +201,10 @@ class FakeRuntime:
 
 
 class FakeMachine:
-    """What Podmans on one machine share. `up` is false while no Podman answers there."""
+    """What Podmans on one machine share. `up` is false while no Podman answers there.
+
+    `started` has the image's ID of every start there was.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Condition(threading.RLock())
@@ -198,7 +215,9 @@ class FakeMachine:
         self.hints = 0
         self._starts = itertools.count(1)
         self._start_failures: dict[str, RuntimeFailure] = {}
-        self._exits: dict[str, int] = {}
+        self.started: list[str] = []
+        self._exits: dict[str, tuple[int, bytes]] = {}
+        self._files: dict[str, dict[str, bytes]] = {}
 
     def fail_start(self, image: PinnedImage, reason: Reason, message: str = "as the test says") -> None:
         """Let every start of a container of this image fail, until `heal_start`."""
@@ -207,9 +226,13 @@ class FakeMachine:
     def heal_start(self, image: PinnedImage) -> None:
         self._start_failures.pop(image.config, None)
 
-    def exit_at_once(self, image: PinnedImage, exit_code: int) -> None:
-        """Let every program of this image end as soon as it has started."""
-        self._exits[image.config] = exit_code
+    def exit_at_once(self, image: PinnedImage, exit_code: int, output: bytes = b"") -> None:
+        """Let every program of this image end as soon as it has started, with these last words."""
+        self._exits[image.config] = (exit_code, output)
+
+    def fill(self, image: PinnedImage, files: dict[str, bytes]) -> None:
+        """Say what the image holds; its entrypoint is the first file, and without any unknown."""
+        self._files[image.config] = files
 
     def delete_image(self, image: PinnedImage) -> None:
         """Prune it, as an administrator would."""
@@ -261,18 +284,48 @@ class FakeMachine:
             started_at=f"start-{next(self._starts)}",
             exit_code=None,
             oom_killed=False,
+            output=None,
+            missing=None,
         )
+        self.started.append(container.seen.image_id)
         self.hint()
-        exit_code = self._exits.get(container.seen.image_id)
-        if exit_code is not None:
-            self.end(container.seen.container_id, exit_code)
+        missing = self.examine(container, loaders=True).missing
+        if missing is not None:
+            output = f"exec {missing.needed_by}: no such file or directory\n".encode()
+            self.end(container.seen.container_id, 1, output=output)
+        elif container.seen.image_id in self._exits:
+            exit_code, output = self._exits[container.seen.image_id]
+            self.end(container.seen.container_id, exit_code, output=output)
 
-    def end(self, container_id: str, exit_code: int, *, oom_killed: bool = False) -> None:
+    def examine(self, container: _Container, *, loaders: bool = False) -> Examination:
+        files = self._files.get(container.seen.image_id, {})
+        command = None if container.workload is None else container.workload.containers[0].command
+        invocation = Invocation(
+            arguments=command or tuple(files)[:1],
+            search_path=_SEARCH_PATH,
+            working_directory="/",
+        )
+
+        def look(path: str) -> FileHead | Gap:
+            content = files.get(posixpath.normpath(path))
+            return Gap.ABSENT if content is None else FileHead(content=content)
+
+        return examine(invocation, look, loaders=loaders)
+
+    def end(
+        self, container_id: str, exit_code: int, *, oom_killed: bool = False, output: bytes = b""
+    ) -> None:
         container = self.containers.get(container_id)
         if container is None or container.seen.status is not ContainerStatus.RUNNING:
             return
+        blames = exit_code != 0 and blames_missing_file(output)
         container.seen = replace(
-            container.seen, status=ContainerStatus.EXITED, exit_code=exit_code, oom_killed=oom_killed
+            container.seen,
+            status=ContainerStatus.EXITED,
+            exit_code=exit_code,
+            oom_killed=oom_killed,
+            output=output if exit_code else None,
+            missing=self.examine(container, loaders=True).missing if blames else None,
         )
         self.hint()
 
