@@ -12,7 +12,7 @@ import pytest
 from fixtures.builds import CROSS, PROGRAM, Workshop, make_base, write_programs
 from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.lab.binfmt import native_platform
-from polyfleet_controller.lab.image import PLATFORMS, Image, compile_server, pack
+from polyfleet_controller.lab.image import PLATFORMS, Image, compile_program, pack
 from polyfleet_controller.lab.push import push_image
 from polyfleet_controller.registry.inspection import Inspector
 from polyfleet_shared.platforms import Platform
@@ -46,7 +46,10 @@ def program_digests(workshop: Workshop, images: list[dict[str, str]], path: str)
 
 
 def expected_programs(*platforms: str) -> dict[str, str]:
-    return {platform: hashlib.sha256(compile_server(platform)).hexdigest() for platform in platforms}
+    return {
+        platform: hashlib.sha256(compile_program("httpserver", platform)).hexdigest()
+        for platform in platforms
+    }
 
 
 def test_an_image_is_cross_built_pushed_and_verified_for_every_platform(workshop: Workshop) -> None:
@@ -134,7 +137,7 @@ def test_a_platform_that_fails_is_told_with_its_log_while_the_others_finish(work
 
 
 def test_a_foreign_step_without_a_handler_names_the_package(workshop: Workshop) -> None:
-    program = bytearray(compile_server(native_platform()))
+    program = bytearray(compile_program("httpserver", native_platform()))
     program[18:20] = (0x5A5A).to_bytes(2, "little")  # e_machine, of no machine that there is
     child = make_base("linux/s390x", pack({"program": bytes(program)}))
     push_image(
