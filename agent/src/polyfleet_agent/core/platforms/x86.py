@@ -39,7 +39,7 @@ def _list_amd64(facts: MachineFacts) -> tuple[RunnablePlatform, ...]:
     chain = make_chain(own, explain(LEVELS, reached, features))
     if not _runs_ia32(facts):
         return chain
-    found = "the kernel runs 32-bit programs (/proc/sys/abi/vsyscall32)"
+    found = "the kernel runs 32-bit programs, by abi/vsyscall32"
     return (*chain, make_entry(make_platform("386"), Fit.COMPATIBLE, found))
 
 
