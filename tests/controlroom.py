@@ -66,14 +66,19 @@ def index(tag: str, *platforms: str) -> ResolvedImage:
     )
 
 
-def manifest(name: str = "hello", *, tag: str = "1", **container: object) -> dict[str, Any]:
+def manifest(
+    name: str = "hello", *, tag: str = "1", on_uncovered: str = "refuse", **container: object
+) -> dict[str, Any]:
     """A manifest of one container, as parsed from JSON."""
     image = f"{REPOSITORY}:{tag}"
     return {
         "apiVersion": "polyfleet.io/v1",
         "kind": "Workload",
         "metadata": {"name": name},
-        "spec": {"template": {"spec": {"containers": [{"name": "main", "image": image, **container}]}}},
+        "spec": {
+            "onUncovered": on_uncovered,
+            "template": {"spec": {"containers": [{"name": "main", "image": image, **container}]}},
+        },
     }
 
 
@@ -114,7 +119,7 @@ class ControlRoom:
         self.events = Events(database)
         self.releases = Releases(database, self.shelf, self._wake)
         self.preflights = Preflights(database, self.shelf)
-        self.workloads = Workloads(database, self.releases, self._wake)
+        self.workloads = Workloads(database, self.shelf, self._wake)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -141,8 +146,11 @@ class ControlRoom:
             if message.channel is Channel.DESIRED and message.payload
         }
 
-    def apply(self, name: str = "hello", *, tag: str = "1", **container: object) -> Applied:
-        return self.workloads.apply(manifest(name, tag=tag, **container), now=self.now)
+    def apply(
+        self, name: str = "hello", *, tag: str = "1", on_uncovered: str = "refuse", **container: object
+    ) -> Applied:
+        document = manifest(name, tag=tag, on_uncovered=on_uncovered, **container)
+        return self.workloads.apply(document, now=self.now)
 
     def show(self, device: "str | Voice") -> DeviceDetail:
         return self.devices.show(device if isinstance(device, str) else device.name)

@@ -8,13 +8,16 @@ from polyfleet_controller.domain.platforms import Lack, Mismatch
 from polyfleet_controller.services.image_views import (
     CoveredDevices,
     ImageCheck,
+    OnUncovered,
     PullSize,
     UncoveredDevices,
 )
 from polyfleet_controller.services.views import (
     Admission,
     Alarm,
+    Applied,
     AssignmentView,
+    Change,
     Child,
     Connectivity,
     DeviceDetail,
@@ -463,6 +466,12 @@ CHECK: Final = ImageCheck(
             seen_at=ago(hours=5),
         ),
     ),
+)
+APPLIED: Final = Applied(
+    workload=WORKLOAD,
+    change=Change.CHANGED,
+    preflight=replace(CHECK, on_uncovered=OnUncovered.HOLD),
+    unanswered=None,
 )
 CHECK_COVERED: Final = replace(CHECK, devices=4326, uncovered=(), unjudged=0, warnings=())
 CHECK_NOBODY: Final = replace(CHECK_COVERED, devices=0, covered=())

@@ -31,7 +31,7 @@ def test_an_image_without_the_devices_platform(fleet: FleetOfTest, images: Image
     agent = fleet.add_agent()
     fleet.wait_until_known("dev-1")
     poor = images.push(ImageRecipe(platforms=("linux/riscv64",)), name="poor", tag="1")
-    fleet.apply(poor)
+    fleet.apply(poor, on_uncovered="hold")
     fleet.wait_for_reason("dev-1", "no_matching_platform")
     held = fleet.assignment("dev-1")["held"]
     assert "linux/amd64" in held["message"]

@@ -67,7 +67,7 @@ def test_held_devices_go_on_when_the_tag_gains_their_platform(
     room: ControlRoom, voices: tuple[Voice, ...], moved_tags: MovedTags
 ) -> None:
     room.shelf.answers["1"] = index("1", *SOME)
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.settle(*voices)
     before = standings(room)
     assert {standing for standing, _ in before.values()} == {Standing.RUNNING, Standing.HELD}
@@ -83,7 +83,7 @@ def test_a_tag_that_changes_a_child_in_use_waits_for_an_operator(
     room: ControlRoom, voices: tuple[Voice, ...], moved_tags: MovedTags
 ) -> None:
     room.shelf.answers["1"] = index("1", *SOME)
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.settle(*voices)
     before = standings(room)
     room.shelf.answers["1"] = index("2", *PLATFORMS)
@@ -107,7 +107,7 @@ def test_a_tag_that_helps_nobody_changes_nothing(
     answer: ResolvedImage | RegistryFailure,
 ) -> None:
     room.shelf.answers["1"] = index("1", *SOME)
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.settle(*voices)
     before = standings(room)
     room.shelf.answers["1"] = answer
@@ -118,7 +118,7 @@ def test_a_tag_that_helps_nobody_changes_nothing(
 @pytest.fixture
 def running(room: ControlRoom, voices: tuple[Voice, ...]) -> dict[str, list[Any]]:
     """A workload runs on all four platforms; what the tables say of that."""
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.settle(*voices)
     assert {standing for standing, _ in standings(room).values()} == {Standing.RUNNING}
     return tables(room)
@@ -203,7 +203,7 @@ def test_a_new_release_ends_the_alarm_about_the_one_before(room: ControlRoom, mo
     room.shelf.answers["1"] = index("1", *SOME)
     look_later(room, moved_tags)
     assert room.workload().workload.alarm is not None
-    room.apply(env=[{"name": "A", "value": "b"}])
+    room.apply(on_uncovered="hold", env=[{"name": "A", "value": "b"}])
     assert room.workload().workload.alarm is None
     look_later(room, moved_tags)
     assert room.workload().workload.alarm is None
@@ -212,7 +212,7 @@ def test_a_new_release_ends_the_alarm_about_the_one_before(room: ControlRoom, mo
 def test_a_platform_that_nobody_runs_is_no_loss(room: ControlRoom, moved_tags: MovedTags) -> None:
     voice = Voice()
     room.enrol(voice)
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.settle(voice)
     room.shelf.answers["1"] = index("2", "linux/amd64")
     assert look_later(room, moved_tags) == ()
@@ -256,7 +256,7 @@ def test_what_happens_to_the_workload_meanwhile_goes_before_what_the_tag_names(
     room.shelf.answers["1"] = index("1", *SOME)
     room.shelf.meanwhile = lambda: room.workloads.delete("default", "hello", now=room.now)
     assert look_later(room, moved_tags) == ()
-    room.apply(tag="1")
+    room.apply(on_uncovered="hold", tag="1")
     room.shelf.meanwhile = lambda: room.apply(tag="2")
     assert look_later(room, moved_tags) == ()
     assert room.workload().workload.alarm is None
@@ -306,7 +306,7 @@ def test_tags_are_looked_at_all_over_the_interval_each_once(room: ControlRoom, m
 @pytest.mark.usefixtures("voices")
 def test_a_tag_that_nobody_waits_for_is_looked_at_once_in_each_interval(room: ControlRoom) -> None:
     moved_tags = MovedTags(room.database, room.shelf, lambda: None, interval=timedelta(minutes=10))
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.shelf.asked.clear()
     for _ in range(24 * 60 + 10):
         moved_tags.look(now=room.now)
@@ -319,16 +319,16 @@ def test_a_tag_that_devices_wait_for_is_looked_at_soon_and_then_ever_more_rarely
     room: ControlRoom, moved_tags: MovedTags
 ) -> None:
     room.shelf.answers["1"] = index("1", *SOME)
-    room.apply()
+    room.apply(on_uncovered="hold")
     room.shelf.asked.clear()
     for _ in range(24 * 60):
         room.pass_time(minutes=1)
         moved_tags.look(now=room.now)
     assert 90 <= len(room.shelf.asked) <= 110
     room.shelf.answers["1"] = index("1", *PLATFORMS)
-    room.apply(env=[{"name": "A", "value": "b"}])
+    room.apply(on_uncovered="hold", env=[{"name": "A", "value": "b"}])
     room.shelf.answers["1"] = index("1", *SOME)
-    room.apply(env=[{"name": "A", "value": "c"}])
+    room.apply(on_uncovered="hold", env=[{"name": "A", "value": "c"}])
     room.shelf.asked.clear()
     look(room, moved_tags)
     assert room.shelf.asked == []

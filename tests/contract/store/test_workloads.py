@@ -58,7 +58,7 @@ def test_the_same_manifest_again_changes_nothing(room: ControlRoom) -> None:
     room.pass_time(hours=1)
     again = room.apply()
     assert (again.change, again.workload) == (Change.UNCHANGED, first.workload)
-    assert (room.deliver(), room.shelf.asked) == ((), ["1"])
+    assert (room.deliver(), room.shelf.asked) == ((), ["1", "1"])
 
 
 def test_a_changed_manifest_cuts_a_new_release(room: ControlRoom, voices: tuple[Voice, ...]) -> None:
@@ -98,10 +98,13 @@ def test_a_device_that_the_image_does_not_cover_is_held_and_told_why(
     room: ControlRoom, voices: tuple[Voice, ...]
 ) -> None:
     room.shelf.answers["1"] = index("1", "linux/amd64", "linux/arm64")
-    uid = room.apply().workload.uid
+    uid = room.apply(on_uncovered="hold").workload.uid
     room.settle(*voices)
     riscv64 = room.show("dev-3")
-    message = f"{REPOSITORY}@{digest('index 1')} has linux/amd64, linux/arm64; this device runs linux/riscv64"
+    message = (
+        "the image has nothing for this kind of processor, only linux/amd64, linux/arm64; this device runs "
+        f"linux/riscv64 ({REPOSITORY}@{digest('index 1')})"
+    )
     held = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message)
     assert (riscv64.device.sync, riscv64.assignments[0].held) == (Sync.HELD, held)
     assert voices[3].document is not None
@@ -197,19 +200,24 @@ def test_an_older_release_stays_in_force_while_the_newest_has_none(
 
 
 @pytest.mark.usefixtures("voices")
-def test_an_answer_for_a_manifest_that_was_replaced_meanwhile_is_dropped(room: ControlRoom) -> None:
+def test_of_two_manifests_at_once_the_one_that_is_written_last_is_in_force(room: ControlRoom) -> None:
     room.shelf.meanwhile = lambda: room.apply(tag="2")
-    room.apply(tag="1")
+    applied = room.apply(tag="1")
+    assert (applied.change, applied.workload.generation) == (Change.CHANGED, 2)
     assert [item.image for item in room.releases.list("default", "hello", PageRequest()).items] == [
-        f"{REPOSITORY}:2"
+        f"{REPOSITORY}:1",
+        f"{REPOSITORY}:2",
     ]
 
 
 @pytest.mark.usefixtures("voices")
 def test_an_answer_for_an_older_manifest_is_no_release_of_a_newer_one(room: ControlRoom) -> None:
-    room.shelf.answers["2"] = DOWN
-    room.shelf.meanwhile = lambda: room.apply(tag="2")
+    room.shelf.answers = {"1": MISSING, "2": DOWN}
     room.apply(tag="1")
+    del room.shelf.answers["1"]
+    room.shelf.meanwhile = lambda: room.apply(tag="2")
+    room.pass_time(seconds=2)
+    room.releases.resolve_pending(now=room.now)
     view = room.workload().workload
     assert (view.generation, view.observed_generation, view.release) == (2, 0, None)
     assert view.condition == Condition(reason=Reason.REGISTRY_UNREACHABLE, message=DOWN.message)
@@ -300,21 +308,21 @@ def test_a_document_that_fits_again_is_the_one_in_force(room: ControlRoom) -> No
     assert (view.sync, view.conditions) == (Sync.IN_SYNC, ())
 
 
-def test_while_a_new_manifest_is_looked_up_a_device_is_not_held_for_the_old_one(room: ControlRoom) -> None:
+def test_while_a_new_manifest_is_looked_up_the_old_one_is_in_force(room: ControlRoom) -> None:
     voice = Voice()
     room.enrol(voice)
     room.shelf.answers["1"] = MISSING
     room.apply()
-    seen = []
+    seen: list[Condition | None] = []
 
     def move() -> None:
         voice.platform = "linux/arm64"
         room.receive(voice.describe())
-        seen.append(room.show(voice).assignments)
+        seen.extend(item.held for item in room.show(voice).assignments)
 
     room.shelf.meanwhile = move
     room.apply(tag="2")
-    assert seen == [()]
+    assert seen == [Condition(reason=Reason.IMAGE_NOT_FOUND, message=MISSING.message)]
     room.settle(voice)
     assert room.show(voice).device.sync is Sync.IN_SYNC
 

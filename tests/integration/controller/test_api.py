@@ -227,7 +227,7 @@ def test_a_workload_is_created_once_and_changed_when_its_manifest_is(api: Api, i
 def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: PushedImage) -> None:
     api.add_device("edge-1", "linux/amd64").report()
     api.add_device("edge-2", "linux/s390x")
-    applied = api.ask("PUT", HELLO, manifest(image.reference)).json()["workload"]
+    applied = api.ask("PUT", HELLO, manifest(image.reference, on_uncovered="hold")).json()["workload"]
     shown = api.ask("GET", HELLO).json()
     assert shown["workload"] == {
         "uid": applied["uid"],

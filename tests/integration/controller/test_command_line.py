@@ -15,12 +15,17 @@ import yaml
 from fixtures.answers import answering, response
 from fixtures.api import NOW, Api, manifest
 from fixtures.commandline import PROGRAM, environment, run
+from fixtures.lab import ImageShelf
+from polyfleet_controller.cli.humanized import humanize_bytes
+from polyfleet_controller.lab.image import ImageRecipe
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_shared.messages import EventKind, Phase, Presence, WorkloadReport
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel, format_topic
 from polyfleet_shared.wire import encode_message
+
+HELLO = "/v1/workloads/default/hello"
 
 Polyfleet = Callable[..., tuple[int, str, str]]
 
@@ -50,6 +55,13 @@ def running(url: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
 def write(place: Path, *documents: dict[str, Any]) -> str:
     place.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
     return str(place)
+
+
+def pulled(api: Api, image: PushedImage, platform: str = "linux/amd64") -> str:
+    """What a device of a platform that has nothing pulls."""
+    covered = api.ask("GET", "/v1/images/check", params={"reference": image.reference}).json()["covered"]
+    (size,) = (each["size"] for each in covered if each["platform"] == platform)
+    return humanize_bytes(size)
 
 
 # -- apply
@@ -152,10 +164,15 @@ def test_apply_waits_until_every_covered_device_proves_it(
 ) -> None:
     first, second = api.add_device("edge-1"), api.add_device("edge-2", "linux/arm64")
     api.add_device("edge-3", "linux/s390x")
-    file = write(tmp_path / "hello.yaml", manifest(image.reference))
+    file = write(tmp_path / "hello.yaml", manifest(image.reference, on_uncovered="hold"))
     with running(api.url, "apply", "-f", file, "--wait", "--timeout", "60s") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "workload.polyfleet.io/hello created\n"
+        assert [process.stdout.readline().partition(",")[0] for _ in range(3)] == [
+            "  linux/amd64  1 device",
+            "  linux/arm64  1 device",
+            "  linux/s390x  1 device",
+        ]
         first.obey()
         second.obey()
         text, errors = process.communicate(timeout=60)
@@ -181,7 +198,7 @@ def test_apply_says_why_it_does_not_run_when_the_time_is_over(
     called = "workload.polyfleet.io/hello"
     assert (code, text, errors.splitlines()) == (
         1,
-        f"{called} created\n",
+        f"{called} created\n  linux/amd64  1 device, native, {pulled(api, image)} to pull\n",
         [
             f"{called}: release {release} runs on 0 of 1 devices",
             f"{called}: edge-1 (linux/amd64): not reported yet, offline",
@@ -224,6 +241,85 @@ def test_apply_does_not_wait_for_a_device_that_has_given_up(
                 "it under the same tag."
             ),
         ],
+    )
+
+
+def test_what_leaves_devices_uncovered_is_refused_and_shown(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    api.add_device("edge-1")
+    api.add_device("edge-3", "linux/s390x")
+    nothing = f"the image has nothing for this kind of processor, only {', '.join(image.children)}"
+    file = write(tmp_path / "hello.yaml", manifest(image.reference))
+    code, text, errors = polyfleet("apply", "-f", file, COLUMNS="200")
+    assert (code, text, errors.splitlines()) == (
+        1,
+        "",
+        [
+            f"polyfleet: {file}: workload.polyfleet.io/hello refused, nothing was changed",
+            f"{image.reference} covers 1 of 2 devices",
+            "",
+            "Uncovered: 1 device",
+            "  linux/s390x, 1 device",
+            f"  reason   no_matching_platform: {nothing}",
+            "  can run  linux/s390x",
+            "  devices  edge-3",
+            (
+                "  The workload's onUncovered is refuse: `polyfleet apply` does not take such an image. "
+                "Publish the image for these platforms too, or set spec.onUncovered to hold or exclude."
+            ),
+        ],
+    )
+    assert api.ask("GET", "/v1/workloads").json() == {"items": []}
+    for policy, word in (("hold", "held"), ("exclude", "excluded")):
+        file = write(tmp_path / f"{policy}.yaml", manifest(image.reference, name=policy, on_uncovered=policy))
+        code, text, errors = polyfleet("apply", "-f", file)
+        assert (code, text.splitlines(), errors) == (
+            0,
+            [
+                f"workload.polyfleet.io/{policy} created",
+                f"  linux/amd64  1 device, native, {pulled(api, image)} to pull",
+                f"  linux/s390x  1 device, {word}: {nothing}",
+            ],
+            "",
+        )
+        code = polyfleet("image", "check", image.reference, "--workload", policy)[0]
+        assert code == (0 if policy == "exclude" else 1)
+
+
+def test_a_tag_that_moved_is_released_by_applying_again(
+    api: Api, polyfleet: Polyfleet, images: ImageShelf, tmp_path: Path
+) -> None:
+    first = images.push(ImageRecipe(version="1", platforms=("linux/amd64",)), name="moving", tag="1")
+    file = write(tmp_path / "hello.yaml", manifest(first.reference))
+    assert polyfleet("apply", "-f", file) == (0, "workload.polyfleet.io/hello created\n", "")
+    images.push(ImageRecipe(version="2", platforms=("linux/amd64",)), name="moving", tag="1")
+    code, text, errors = polyfleet("apply", "-f", file)
+    release = api.ask("GET", HELLO).json()["workload"]["release"]
+    assert release.startswith("hello-2-")
+    assert (code, text, errors) == (
+        0,
+        f"workload.polyfleet.io/hello configured: new release {release}, the tag moved\n",
+        "",
+    )
+    assert polyfleet("apply", "-f", file) == (0, "workload.polyfleet.io/hello unchanged\n", "")
+
+
+def test_that_the_registry_did_not_say_whether_a_tag_has_moved_is_told(
+    api: Api, polyfleet: Polyfleet, registry: Registry, image: PushedImage, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "hello.yaml", manifest(image.reference))
+    polyfleet("apply", "-f", file)
+    release = api.ask("GET", HELLO).json()["workload"]["release"]
+    registry.stop()
+    try:
+        code, text, errors = polyfleet("apply", "-f", file)
+    finally:
+        registry.start()
+    assert (code, text) == (0, "workload.polyfleet.io/hello unchanged\n")
+    assert errors.startswith(
+        f"workload.polyfleet.io/hello: whether its tag has moved is not known; release {release} stays in "
+        "force: registry_unreachable: "
     )
 
 

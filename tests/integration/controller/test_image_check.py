@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import Api
+from fixtures.api import Api, manifest
 from fixtures.commandline import run
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.registry import Registry
 
 CHECK = "/v1/images/check"
+HELLO = "/v1/workloads/default/hello"
 Polyfleet = Callable[..., tuple[int, str, str]]
 
 
@@ -85,7 +86,7 @@ def test_an_image_that_the_registry_does_not_have_is_a_problem_of_its_own(
 ) -> None:
     answer = api.ask("GET", CHECK, params={"reference": f"{registry.address}/nothing:1"})
     assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (
-        502,
+        422,
         "image_unresolved",
         (
             f"image_not_found: {registry.address} has no tag 1 in the repository nothing. "
@@ -94,6 +95,36 @@ def test_an_image_that_the_registry_does_not_have_is_a_problem_of_its_own(
     )
     answer = api.ask("GET", CHECK, params={"reference": f"{registry.address}/nothing:1", "workload": "till"})
     assert (answer.status_code, answer.json()["code"]) == (404, "workload_not_found")
+
+
+def test_a_manifest_that_leaves_devices_uncovered_is_a_conflict_and_is_not_kept(
+    api: Api, image: PushedImage
+) -> None:
+    api.add_device("edge-1")
+    api.add_device("edge-3", "linux/s390x")
+    answer = api.ask("PUT", HELLO, manifest(image.reference))
+    offers = ", ".join(image.children)
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:polyfleet:problem:devices_uncovered",
+        "title": "The image has nothing for some of the devices",
+        "status": 409,
+        "detail": (
+            f"{image.reference} has {offers}: nothing that 1 of 2 devices can run: linux/s390x: 1 (edge-3). "
+            "Nothing was changed: publish the image for these platforms, or set spec.onUncovered: hold, to "
+            "let these devices wait for it, or exclude, to leave them out"
+        ),
+        "code": "devices_uncovered",
+        "problems": [],
+        "preflight": check(api, image.reference) | {"onUncovered": "refuse"},
+    }
+    assert api.ask("GET", HELLO).status_code == 404
+    taken = api.ask("PUT", HELLO, manifest(image.reference, on_uncovered="exclude"))
+    assert (taken.status_code, taken.json()["preflight"]) == (
+        201,
+        check(api, image.reference, workload="hello"),
+    )
+    assert check(api, image.reference, workload="default/hello")["onUncovered"] == "exclude"
 
 
 def test_the_command_line_shows_the_answer_in_every_form(

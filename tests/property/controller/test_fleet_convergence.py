@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from controlroom import PLATFORMS, REPOSITORY, ControlRoom, Voice, digest, index
-from polyfleet_controller.services.errors import NotFoundError
+from polyfleet_controller.services.errors import DevicesUncoveredError, NotFoundError
 from polyfleet_controller.services.pages import PageRequest
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.views import Sync
@@ -30,6 +30,7 @@ MISSING = RegistryFailure(Reason.IMAGE_NOT_FOUND, "there is no such tag")
 
 devices = st.sampled_from(NAMES)
 workloads = st.sampled_from(WORKLOADS)
+policies = st.sampled_from(("hold", "exclude", "refuse"))
 
 
 class Fleet(RuleBasedStateMachine):
@@ -40,7 +41,8 @@ class Fleet(RuleBasedStateMachine):
         self.lives = 0
         self.backup: Path | None = None
         self.tags: dict[str, str] = {}
-        self.tags_at_backup: dict[str, str] = {}
+        self.policies: dict[str, str] = {}
+        self.wishes_at_backup: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self.under_way: list[tuple[str, DesiredDocument]] = []
 
     @initialize()
@@ -76,9 +78,9 @@ class Fleet(RuleBasedStateMachine):
         self.room.receive(*(arrival for voice in self.voices.values() for arrival in voice.introduce()))
         self._exchange()
 
-    @rule(tag=st.sampled_from(TAGS))
-    def change_something_and_carry_on(self, tag: str) -> None:
-        self.apply("one", tag)
+    @rule(tag=st.sampled_from(TAGS), policy=policies)
+    def change_something_and_carry_on(self, tag: str, policy: str) -> None:
+        self.apply("one", tag, policy)
         self._exchange()
 
     @rule(name=devices)
@@ -95,10 +97,16 @@ class Fleet(RuleBasedStateMachine):
             self.voices[name].disconnect() if self.voices[name].connection else self.voices[name].connect()
         )
 
-    @rule(workload=workloads, tag=st.sampled_from(TAGS))
-    def apply(self, workload: str, tag: str) -> None:
-        self.room.apply(workload, tag=tag)
+    @rule(workload=workloads, tag=st.sampled_from(TAGS), policy=policies)
+    def apply(self, workload: str, tag: str, policy: str) -> None:
+        """What is refused changes nothing."""
+        try:
+            self.room.apply(workload, tag=tag, on_uncovered=policy)
+        except DevicesUncoveredError:
+            assert (tag, policy) == ("partial", "refuse")
+            return
         self.tags[workload] = tag
+        self.policies[workload] = policy
 
     @rule(workload=workloads)
     def delete_workload(self, workload: str) -> None:
@@ -159,7 +167,7 @@ class Fleet(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         self.backup = self._new_file()
-        self.tags_at_backup = dict(self.tags)
+        self.wishes_at_backup = (dict(self.tags), dict(self.policies))
         with (
             closing(sqlite3.connect(self.directory / f"{self.files - 1}.db")) as source,
             closing(sqlite3.connect(self.backup)) as target,
@@ -171,16 +179,16 @@ class Fleet(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         assert self.backup is not None
-        self.tags = dict(self.tags_at_backup)
+        self.tags, self.policies = map(dict, self.wishes_at_backup)
         self._restart_on(shutil.copy(self.backup, self._new_file()))
 
-    @rule(tag=st.sampled_from(TAGS), other=st.sampled_from(TAGS))
-    def forget_what_devices_have_seen(self, tag: str, other: str) -> None:
+    @rule(tag=st.sampled_from(TAGS), other=st.sampled_from(TAGS), policy=policies)
+    def forget_what_devices_have_seen(self, tag: str, other: str, policy: str) -> None:
         """The backup is older than the last change, and another change follows it."""
         self.back_up()
-        self.change_something_and_carry_on(tag)
+        self.change_something_and_carry_on(tag, policy)
         self.restore()
-        self.apply("one", other)
+        self.apply("one", other, policy)
 
     def _restart_on(self, path: Path | str) -> None:
         now = self.room.now
@@ -224,6 +232,7 @@ class Fleet(RuleBasedStateMachine):
             assert voice.document.version.order >= before.version.order
 
     def _check_that_all_run_what_they_should(self) -> None:
+        meant_in_all = 0
         for name, voice in self.voices.items():
             covered = {
                 workload
@@ -234,16 +243,17 @@ class Fleet(RuleBasedStateMachine):
             assert {item.containers[0].child for item in voice.workloads} == {
                 digest(f"{self.tags[workload]} {voice.platform}") for workload in covered
             }
+            meant = covered | {workload for workload in self.tags if self.policies[workload] != "exclude"}
+            meant_in_all += len(meant)
             view = self.room.show(name).device
-            assert view.sync is (Sync.IN_SYNC if covered == self.tags.keys() else Sync.HELD)
+            assert view.sync is (Sync.IN_SYNC if covered == meant else Sync.HELD)
             assert view.conditions == ()
         listed = self.room.workloads.list(PageRequest()).items
         assert {item.name: item.image for item in listed} == {
             workload: f"{REPOSITORY}:{tag}" for workload, tag in self.tags.items()
         }
-        assert sum(count.running + count.held for item in listed for count in item.platforms) == len(
-            NAMES
-        ) * len(self.tags)
+        told = [count.running + count.held for item in listed for count in item.platforms]
+        assert sum(told) == meant_in_all
 
 
 Fleet.TestCase.settings = settings(max_examples=40, stateful_step_count=40)

@@ -10,6 +10,7 @@ from polyfleet_controller.domain.manifest import (
     ContainerTemplate,
     Metadata,
     Name,
+    OnUncovered,
     PodSpec,
     PodTemplate,
     ResourceList,
@@ -65,7 +66,11 @@ manifests = st.builds(
         restart_policy=st.sampled_from(RestartPolicy),
         termination_grace_period_seconds=st.integers(0, 86400),
         host_network=st.booleans(),
-    ).map(lambda pod: WorkloadSpec(template=PodTemplate(spec=pod))),
+    ).flatmap(
+        lambda pod: st.builds(
+            WorkloadSpec, template=st.just(PodTemplate(spec=pod)), on_uncovered=st.sampled_from(OnUncovered)
+        )
+    ),
 )
 
 

@@ -12,13 +12,15 @@ from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.event_table import draw_events
-from polyfleet_controller.cli.image_check_page import draw_image_check
+from polyfleet_controller.cli.image_check_page import draw_applied, draw_image_check, draw_refusal
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
+from polyfleet_controller.services.image_views import OnUncovered
 from polyfleet_shared.messages import PlatformSource
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from view_examples import (
+    APPLIED,
     CHECK,
     CHECK_COVERED,
     CHECK_NOBODY,
@@ -47,6 +49,10 @@ PAGES: Final[dict[str, RenderableType]] = {
     "image_inspect_single": draw_inspection(SINGLE),
     "image_inspect_platform": draw_details(ODD.name, DETAILS),
     "image_check": draw_image_check(CHECK, NOW),
+    "image_check_hold": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.HOLD), NOW),
+    "image_check_exclude": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.EXCLUDE), NOW),
+    "apply": draw_applied(APPLIED),
+    "apply_refused": draw_refusal(replace(CHECK, on_uncovered=OnUncovered.REFUSE)),
     "image_check_covered": draw_image_check(CHECK_COVERED, NOW),
     "image_check_nobody": draw_image_check(CHECK_NOBODY, NOW),
     "workload_list": draw_workload_list((WORKLOAD,), NOW),

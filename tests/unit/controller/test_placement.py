@@ -1,8 +1,10 @@
 """What of a workload a device gets, and what its document holds."""
 
+import pytest
+
 from controlroom import REPOSITORY, digest, index, manifest
 from polyfleet_controller.domain.documents import Content, find_excess, make_content, put_decision, render
-from polyfleet_controller.domain.manifest import read_manifest
+from polyfleet_controller.domain.manifest import OnUncovered, read_manifest
 from polyfleet_controller.domain.placement import (
     Assigned,
     Assignment,
@@ -119,8 +121,8 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
 def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
     placed = place(workload(), runs("linux/mips", "linux/s390x"))
     message = (
-        f"{REPOSITORY}@{digest('index 1')} has linux/amd64, linux/arm64, linux/arm/v7, linux/riscv64; "
-        "this device runs linux/mips, linux/s390x"
+        "the image has nothing for this kind of processor, only linux/amd64, linux/arm64, linux/arm/v7, "
+        f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{digest('index 1')})"
     )
     assert placed == Held(
         workload=HeldWorkload(
@@ -137,6 +139,28 @@ def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
         None,
         Standing.HELD,
     )
+
+
+@pytest.mark.parametrize("policy", OnUncovered)
+def test_a_device_that_the_image_does_not_cover_is_held_unless_such_are_excluded(policy: OnUncovered) -> None:
+    release = Release(
+        release="hello-4",
+        revision=4,
+        manifest=read_manifest(manifest(on_uncovered=policy.value)),
+        image=index("1", "linux/amd64/v3"),
+    )
+    placed = place(
+        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        runs("linux/amd64/v2", "linux/amd64"),
+    )
+    message = (
+        "for this kind of processor the image has only linux/amd64/v3, which this one does not run; this "
+        f"device runs linux/amd64/v2, linux/amd64 ({REPOSITORY}@{digest('index 1')})"
+    )
+    held = HeldWorkload(
+        uid="w1", namespace="default", name="hello", reason=Reason.NO_MATCHING_PLATFORM, message=message
+    )
+    assert placed == (None if policy is OnUncovered.EXCLUDE else Held(workload=held))
 
 
 def test_without_a_release_a_device_is_told_why_once_that_is_known() -> None:

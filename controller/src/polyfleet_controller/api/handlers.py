@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from polyfleet_controller.api.contract import DOCUMENT_PATH
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
-from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
+from polyfleet_controller.services.errors import DevicesUncoveredError, InvalidPageError, NotFoundError
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.store.errors import StoreError
 from polyfleet_shared.json_text import Problem
@@ -30,6 +30,11 @@ async def _handle_api_error(_request: Request, error: Exception) -> Response:
 async def _handle_not_found(_request: Request, error: Exception) -> Response:
     missing = _as(NotFoundError, error)
     return answer_problem(ApiError(_NOT_FOUND_CODES[missing.kind], str(missing)))
+
+
+async def _handle_uncovered(_request: Request, error: Exception) -> Response:
+    refusal = _as(DevicesUncoveredError, error)
+    return answer_problem(ApiError(ProblemCode.DEVICES_UNCOVERED, str(refusal), preflight=refusal.check))
 
 
 async def _handle_registry_failure(_request: Request, error: Exception) -> Response:
@@ -91,6 +96,7 @@ HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     ApiError: _handle_api_error,
     NotFoundError: _handle_not_found,
     InvalidPageError: _handle_page_error,
+    DevicesUncoveredError: _handle_uncovered,
     RegistryFailure: _handle_registry_failure,
     StoreError: _handle_store_error,
     RequestValidationError: _handle_path_error,

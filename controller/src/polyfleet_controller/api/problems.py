@@ -8,6 +8,7 @@ from typing import Final
 
 from fastapi import Response
 
+from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_shared.codec import encode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import Problem, dump_json
@@ -24,6 +25,7 @@ class ProblemCode(StrEnum):
     DEVICE_NOT_FOUND = "device_not_found"
     WORKLOAD_NOT_FOUND = "workload_not_found"
     IMAGE_UNRESOLVED = "image_unresolved"
+    DEVICES_UNCOVERED = "devices_uncovered"
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_JSON = "invalid_json"
     INVALID_MANIFEST = "invalid_manifest"
@@ -38,7 +40,8 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.WORKLOAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.IMAGE_UNRESOLVED: HTTPStatus.BAD_GATEWAY,
+    ProblemCode.IMAGE_UNRESOLVED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.DEVICES_UNCOVERED: HTTPStatus.CONFLICT,
     ProblemCode.INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_MANIFEST: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -54,6 +57,7 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.DEVICE_NOT_FOUND: "There is no such device",
     ProblemCode.WORKLOAD_NOT_FOUND: "There is no such workload",
     ProblemCode.IMAGE_UNRESOLVED: "The registry does not give this image",
+    ProblemCode.DEVICES_UNCOVERED: "The image has nothing for some of the devices",
     ProblemCode.INVALID_PARAMETER: "A parameter cannot be read",
     ProblemCode.INVALID_JSON: "The body is no JSON",
     ProblemCode.INVALID_MANIFEST: "The manifest cannot be taken",
@@ -66,7 +70,10 @@ TITLES: Final[dict[ProblemCode, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemDetails:
-    """RFC 9457, section 3. `problems` lists everything that is wrong, each with its path in the document."""
+    """RFC 9457, section 3. `problems` lists everything that is wrong, each with its path in the document.
+
+    `preflight` comes with `devices_uncovered`: what the image means for each kind of device.
+    """
 
     type: str
     title: str
@@ -74,16 +81,25 @@ class ProblemDetails:
     detail: str
     code: ProblemCode
     problems: tuple[Problem, ...]
+    preflight: ImageCheck | None
 
 
 class ApiError(PolyfleetError):
     """A request that is not served; `problems` says what is wrong in it, as far as that has places."""
 
-    def __init__(self, code: ProblemCode, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: ProblemCode,
+        detail: str,
+        problems: tuple[Problem, ...] = (),
+        *,
+        preflight: ImageCheck | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.problems = problems
+        self.preflight = preflight
 
 
 def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
@@ -96,5 +112,6 @@ def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) ->
         detail=error.detail,
         code=error.code,
         problems=error.problems,
+        preflight=error.preflight,
     )
     return Response(dump_json(encode(details)), status, headers, MEDIA_TYPE)

@@ -64,12 +64,12 @@ def make_workload_router(around: Surroundings) -> APIRouter:
 
     @router.put(
         "/{namespace}/{name}",
-        summary="Create or change a workload; the same manifest again changes nothing",
+        summary="Create or change a workload; the same again changes nothing, unless its tag has moved",
         dependencies=[Depends(query_reader(NoQuery))],
         **operation(
             answers={HTTPStatus.OK: Applied, HTTPStatus.CREATED: Applied},
             body=WorkloadManifest,
-            problems=_REFUSED_BODY,
+            problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED),
         ),
     )
     async def apply_workload(

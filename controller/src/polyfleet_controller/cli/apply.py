@@ -4,30 +4,31 @@ import re
 from typing import Annotated, Final
 
 import typer
+from rich.console import Group
 
 from polyfleet_controller.cli.client import Client, RefusedError
 from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
-from polyfleet_controller.cli.layout import join_lines, styled
+from polyfleet_controller.cli.image_check_page import draw_applied, draw_refusal
 from polyfleet_controller.cli.manifests import ManifestDocument, read_manifests
-from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
+from polyfleet_controller.cli.output import OutputFormat, OutputOption, draw_message, show
 from polyfleet_controller.cli.session import connect, name_workload, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
-from polyfleet_controller.services.views import Applied, Change, WorkloadView
+from polyfleet_controller.services.views import Applied, ImageCheck, WorkloadView
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import JsonValue
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>s|m|h)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600}
-_WORDS: Final = {Change.CREATED: "created", Change.CHANGED: "configured", Change.UNCHANGED: "unchanged"}
+_UNCOVERED: Final = "devices_uncovered"
 
 app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None, add_completion=False)
 
 
 @app.command(
     help=teach(
-        "Create or change workloads from manifests. The same manifest again changes nothing.",
+        "Create or change workloads from manifests. The same again changes nothing, unless a tag has moved.",
         (
             ("polyfleet apply -f hello.yaml", "one file, of one or several documents"),
             ("polyfleet apply -f manifests/", "every .yaml, .yml and .json file in it"),
@@ -35,6 +36,8 @@ app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=Non
             ("polyfleet apply -f hello.yaml --wait --timeout 10m", "until every device proves it"),
         ),
         "All manifests are read first: one mistake, and nothing is applied.",
+        "A manifest whose image has nothing for some device is refused, unless its spec.onUncovered is hold "
+        "(such devices wait for it) or exclude (it is not for them).",
     ),
 )
 def apply(
@@ -58,12 +61,22 @@ def apply(
         if applied:
             _show(applied, answers, output)
         for each in applied:
-            if each.workload.condition is not None:
-                tell(f"{_name(each.workload)}: no release yet: {explain_condition(each.workload.condition)}")
+            _tell_what_is_missing(each)
         if failures:
             raise _combine(failures)
         if wait:
             wait_until_proven(client, [each.workload for each in applied], timeout_seconds)
+
+
+def _tell_what_is_missing(applied: Applied) -> None:
+    called = _name(applied.workload)
+    if applied.workload.condition is not None:
+        tell(f"{called}: no release yet: {explain_condition(applied.workload.condition)}")
+    elif applied.unanswered is not None:
+        tell(
+            f"{called}: whether its tag has moved is not known; release {applied.workload.release} stays in "
+            f"force: {explain_condition(applied.unanswered)}"
+        )
 
 
 def _parse_duration(text: str) -> int:
@@ -85,20 +98,29 @@ def _apply_all(
             path = workload_path(metadata.namespace, metadata.name)
             answers.append(client.put(path, dict(encode(each.manifest))))
         except RefusedError as error:
-            message = each.describe(error.problems) if error.problems else f"{each.file}: {error}"
-            failures.append(CommandError(message, error.exit_code))
+            failures.append(CommandError(_explain_refusal(client, each, error), error.exit_code))
     return answers, failures
 
 
 def _show(applied: list[Applied], answers: list[JsonValue], output: OutputFormat) -> None:
-    lines = [f"{_name(each.workload)} {_WORDS[each.change]}" for each in applied]
     show(
         output,
         document=answers[0] if len(answers) == 1 else {"items": answers},
         names=(_name(each.workload) for each in applied),
-        page=lambda: join_lines(map(styled, lines)),
+        page=lambda: Group(*map(draw_applied, applied)),
         wraps=False,
     )
+
+
+def _explain_refusal(client: Client, manifest: ManifestDocument, error: RefusedError) -> str:
+    if error.problems:
+        return manifest.describe(error.problems)
+    if error.code == _UNCOVERED and "preflight" in error.document:
+        metadata = manifest.manifest.metadata
+        called = name_workload(metadata.namespace, metadata.name)
+        check = client.read(ImageCheck, error.document["preflight"])
+        return f"{manifest.file}: {called} refused, nothing was changed\n{draw_message(draw_refusal(check))}"
+    return f"{manifest.file}: {error}"
 
 
 def _name(workload: WorkloadView) -> str:

@@ -27,10 +27,13 @@ class UnreachableError(CommandError):
 class RefusedError(CommandError):
     """The controller's problem (RFC 9457); `problems` have paths in what was sent."""
 
-    def __init__(self, code: str, detail: str, problems: tuple[Problem, ...]) -> None:
+    def __init__(
+        self, code: str, detail: str, problems: tuple[Problem, ...], document: Mapping[str, JsonValue]
+    ) -> None:
         super().__init__(detail, ExitCode.INPUT if code in _INPUT_CODES else ExitCode.FAILED)
         self.code = code
         self.problems = problems
+        self.document = document
 
 
 class Client:
@@ -122,7 +125,9 @@ class Client:
         if not isinstance(document, dict):
             return self._foreign("a problem that is no object")
         problems = decode(_Problems, {"problems": document.get("problems", [])}, unknown=UnknownFields.IGNORE)
-        return RefusedError(str(document.get("code")), str(document.get("detail")), problems.problems)
+        return RefusedError(
+            str(document.get("code")), str(document.get("detail")), problems.problems, document
+        )
 
     def _unreachable(self, cause: str) -> CommandError:
         return UnreachableError(

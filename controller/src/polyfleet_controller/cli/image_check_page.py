@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from polyfleet_controller.cli.humanized import humanize_bytes
@@ -12,6 +13,7 @@ from polyfleet_controller.cli.layout import (
     BAD,
     GOOD,
     HEADING,
+    INDENT,
     WEAK,
     join_lines,
     make_digests,
@@ -20,6 +22,7 @@ from polyfleet_controller.cli.layout import (
     make_table,
     styled,
 )
+from polyfleet_controller.cli.session import name_workload
 from polyfleet_controller.cli.words import NOTHING, count_devices, say_failure
 from polyfleet_controller.services.image_views import (
     CoveredDevices,
@@ -29,15 +32,22 @@ from polyfleet_controller.services.image_views import (
     PullSize,
     UncoveredDevices,
 )
+from polyfleet_controller.services.views import Applied, Change
 from polyfleet_shared.platforms import Platform
 
 _FIT: Final = {Fit.NATIVE: GOOD, Fit.COMPATIBLE: "", Fit.EMULATED: WEAK}
 _LONGEST_NAME: Final = 16
+_CHANGE: Final = {
+    Change.CREATED: "created",
+    Change.CHANGED: "configured",
+    Change.UNCHANGED: "unchanged",
+    Change.MOVED: "configured",
+}
 _NEXT_STEP: Final = "Publish the image for these platforms too"
 _POLICY: Final = {
     None: f"{_NEXT_STEP}, or apply it with spec.onUncovered: hold or exclude.",
     OnUncovered.REFUSE: (
-        "The workload's onUncovered is refuse: `polyfleet apply` does not take this image. "
+        "The workload's onUncovered is refuse: `polyfleet apply` does not take such an image. "
         f"{_NEXT_STEP}, or set spec.onUncovered to hold or exclude."
     ),
     OnUncovered.HOLD: (
@@ -52,7 +62,7 @@ def draw_image_check(check: ImageCheck, now: datetime) -> RenderableType:
     """One line for each kind of device, the children in full, and the uncovered by name."""
     parts: list[RenderableType] = [styled(check.image, HEADING), make_digests((("index", check.index),))]
     if check.devices:
-        parts.append(make_section(_say_devices(check), _draw_devices(check)))
+        parts.append(make_section(f"Devices: {_count_covered(check)} covered", _draw_devices(check)))
     else:
         parts.append(make_section("Devices", "there is none that it could run on"))
     if check.covered:
@@ -82,32 +92,42 @@ def draw_uncovered(check: ImageCheck) -> RenderableType:
     return make_section(heading, *parts, styled(_POLICY[check.on_uncovered]))
 
 
-def say_coverage(check: ImageCheck) -> Iterator[Text]:
-    """A line for each kind of device, for `apply`."""
-    if not check.devices:
+def draw_refusal(check: ImageCheck) -> RenderableType:
+    """Why `apply` was refused."""
+    return Group(styled(f"{check.image} covers {_count_covered(check)} devices"), draw_uncovered(check))
+
+
+def draw_applied(applied: Applied) -> RenderableType:
+    """What `apply` did, then a line for each kind of device; of those that go on as before, none."""
+    called = name_workload(applied.workload.namespace, applied.workload.name)
+    moved = applied.change is Change.MOVED
+    release = f": new release {applied.workload.release}, the tag moved" if moved else ""
+    head = styled(f"{called} {_CHANGE[applied.change]}{release}")
+    kinds = list(_say_kinds(applied))
+    return Group(head, Padding(make_facts(kinds), INDENT)) if kinds else head
+
+
+def _say_kinds(applied: Applied) -> Iterator[tuple[str, str | Text]]:
+    check = applied.preflight
+    if check is None:
         return
-    for each in check.covered:
-        yield Text.assemble(
-            f"  {each.platform}: {count_devices(each.devices)}, ",
-            *_say_choice(each),
-            f", {_say_each(each.pull)} to pull",
-        )
+    for each in () if applied.change is Change.UNCHANGED else check.covered:
+        every = " each" if each.devices > 1 and each.pull.most else ""
+        pull = f"{_say_each(each.pull)} to pull{every}"
+        yield str(each.platform), f"{count_devices(each.devices)}, {_say_choice(each)}, {pull}"
+    word = "excluded" if check.on_uncovered is OnUncovered.EXCLUDE else "held"
     for gap in check.uncovered:
-        word = "excluded" if check.on_uncovered is OnUncovered.EXCLUDE else "held"
-        yield Text.assemble(
-            f"  {gap.platform}: {count_devices(gap.devices)}, ", (word, WEAK), f": {gap.message}"
-        )
+        count = count_devices(gap.devices)
+        yield str(gap.platform), Text.assemble(f"{count}, ", (word, WEAK), f": {gap.message}")
 
 
-def _say_choice(each: CoveredDevices) -> tuple[str | Text | tuple[str, str], ...]:
-    if each.fit is Fit.NATIVE:
-        return ((each.fit, _FIT[each.fit]),)
-    return ((each.fit, _FIT[each.fit]), f" as {each.image_platform}")
+def _say_choice(each: CoveredDevices) -> str:
+    return str(each.fit) if each.platform == each.image_platform else f"{each.fit} as {each.image_platform}"
 
 
-def _say_devices(check: ImageCheck) -> str:
+def _count_covered(check: ImageCheck) -> str:
     covered = check.devices - check.count_uncovered
-    return f"Devices: {'all' if not check.uncovered else covered} of {check.devices} covered"
+    return f"{covered if check.uncovered else 'all'} of {check.devices}"
 
 
 def _draw_devices(check: ImageCheck) -> RenderableType:

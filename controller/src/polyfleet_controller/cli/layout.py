@@ -15,7 +15,7 @@ GOOD: Final = "green"
 BAD: Final = "red"
 WEAK: Final = "yellow"
 
-_INDENT: Final = (0, 0, 0, 2)
+INDENT: Final = (0, 0, 0, 2)
 
 
 def styled(text: str, style: str = "") -> Text:
@@ -52,7 +52,7 @@ def make_facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
 
 def make_section(heading: str, *parts: RenderableType) -> Group:
     """An empty line, a heading, and what belongs to it, indented."""
-    return Group("", styled(heading, HEADING), *(Padding(part, _INDENT) for part in parts))
+    return Group("", styled(heading, HEADING), *(Padding(part, INDENT) for part in parts))
 
 
 def make_digests(rows: Iterable[tuple[str, str | Text]]) -> Table:

@@ -58,6 +58,11 @@ def show(
     sys.stdout.flush()  # what comes next may take its time
 
 
+def draw_message(page: RenderableType) -> str:
+    """A page as text, to stand in a message."""
+    return "\n".join(render(page, width=_width(_PIPED_PAGE), colours=False))
+
+
 def _width(where_unlimited: int) -> int:
     """COLUMNS decides, then the terminal; a pipe has no width of its own."""
     if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():

@@ -1,15 +1,15 @@
 """What of a workload a device gets: the child for its platform, or the reason why none.
 
-In this version a workload is meant for every admitted device. The decision depends on the device's platforms
-alone, so it is made once for all devices that list the same.
+In this version a workload is meant for every admitted device, less those that its `onUncovered` excludes. The
+decision depends on the device's platforms alone, so it is made once for all devices that list the same.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from polyfleet_controller.domain.images import IndexChild, ResolvedImage
-from polyfleet_controller.domain.manifest import WorkloadManifest
-from polyfleet_controller.domain.platforms import match
+from polyfleet_controller.domain.manifest import OnUncovered, WorkloadManifest
+from polyfleet_controller.domain.platforms import Match, Mismatch, choose_child
 from polyfleet_controller.domain.sync import Pin, Standing
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
@@ -79,17 +79,20 @@ class Assignment:
 
 
 def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
-    """Decide for devices that run `platforms`; None while the workload has neither a release nor a failure.
+    """Decide for devices that run `platforms`; None where the workload is not meant for them.
 
-    A release that is in force stays so while a newer manifest has none.
+    A release that is in force stays so while a newer manifest has none. While there is neither a release nor
+    a failure, nothing is decided.
     """
     release = workload.release
     if release is None:
         return None if workload.failure is None else _hold(workload, workload.failure)
-    found = match(platforms, release.image.children)
-    if found is None:
-        return _hold(workload, _uncovered(release.image, platforms))
-    return _assign(workload, release, found.child)
+    choice = choose_child(platforms, release.image.children)
+    if isinstance(choice, Match):
+        return _assign(workload, release, choice.child)
+    if release.manifest.spec.on_uncovered is OnUncovered.EXCLUDE:
+        return None
+    return _hold(workload, _uncovered(release.image, platforms, choice))
 
 
 def make_assignment(decision: Decision, platform: Platform) -> Assignment:
@@ -171,8 +174,9 @@ def _hold(workload: Workload, why: Condition) -> Held:
     )
 
 
-def _uncovered(image: ResolvedImage, platforms: tuple[RunnablePlatform, ...]) -> Condition:
-    offered = ", ".join(str(child.platform) for child in image.children) or "none"
+def _uncovered(
+    image: ResolvedImage, platforms: tuple[RunnablePlatform, ...], mismatch: Mismatch
+) -> Condition:
     runs = ", ".join(str(item.platform) for item in platforms)
-    message = f"{image.repository}@{image.index} has {offered}; this device runs {runs}"
+    message = f"{mismatch}; this device runs {runs} ({image.repository}@{image.index})"
     return Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message)

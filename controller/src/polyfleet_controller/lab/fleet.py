@@ -69,7 +69,7 @@ def publish_image(registry: Registry, *, tag: str = "1") -> PushedImage:
     return push_image(image, registry=registry.address, name=WORKLOAD, tag=tag)
 
 
-def workload_manifest(image: str) -> dict[str, Any]:
+def workload_manifest(image: str, *, on_uncovered: str = "refuse") -> dict[str, Any]:
     """The manifest that runs the image on every device, on port 8080 of each."""
     container = {
         "name": WORKLOAD,
@@ -80,7 +80,7 @@ def workload_manifest(image: str) -> dict[str, Any]:
         "apiVersion": "polyfleet.io/v1",
         "kind": "Workload",
         "metadata": {"name": WORKLOAD},
-        "spec": {"template": {"spec": {"containers": [container]}}},
+        "spec": {"onUncovered": on_uncovered, "template": {"spec": {"containers": [container]}}},
     }
 
 

@@ -36,7 +36,7 @@ class Parts:
         self._services = Services(
             devices=Devices(database, wake),
             events=Events(database),
-            workloads=Workloads(database, releases, wake),
+            workloads=Workloads(database, registry, wake),
             releases=releases,
             preflights=Preflights(database, registry),
             health=self.monitor,

@@ -1,5 +1,6 @@
 """What a use case refuses."""
 
+from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_shared.errors import PolyfleetError
 
 
@@ -10,6 +11,14 @@ class NotFoundError(PolyfleetError):
         super().__init__(f"there is no {kind} {name!r}")
         self.kind = kind
         self.name = name
+
+
+class DevicesUncoveredError(PolyfleetError):
+    """Devices get nothing of a manifest's image, and it does not say what to do about them."""
+
+    def __init__(self, message: str, check: ImageCheck) -> None:
+        super().__init__(message)
+        self.check = check
 
 
 class InvalidPageError(PolyfleetError, ValueError):

@@ -7,7 +7,7 @@ from datetime import datetime
 from polyfleet_controller.domain.documents import Content, find_excess, put_decision
 from polyfleet_controller.domain.placement import Assignment, Decision, Workload, make_assignment, place
 from polyfleet_controller.services.settlement import Change, settle
-from polyfleet_controller.store.assignments import assign_groups
+from polyfleet_controller.store.assignments import assign_groups, unassign_groups
 from polyfleet_controller.store.contents import load_contents, save_contents, sweep_contents
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import load_devices
@@ -48,7 +48,7 @@ def _spread(connection: Connection, uid: str, workload: Workload | None, now: da
             moves.append(_Move(group=group, decision=decision, content=content))
         else:
             singly += load_members(connection, group)
-    _move(connection, moves, now)
+    _move(connection, uid, moves, now)
     changed = _settle_singly(connection, singly, now)
     sweep_contents(connection)
     return changed or bool(moves)
@@ -61,12 +61,13 @@ class _Move:
     content: Content
 
 
-def _move(connection: Connection, moves: Sequence[_Move], now: datetime) -> None:
+def _move(connection: Connection, uid: str, moves: Sequence[_Move], now: datetime) -> None:
     save_contents(connection, {move.content.digest: move.content for move in moves})
     assign_groups(
         connection,
         [(move.group, _assignment(move.group, move.decision)) for move in moves if move.decision is not None],
     )
+    unassign_groups(connection, [(move.group, uid) for move in moves if move.decision is None])
     send_desired_to_groups(connection, [move.group for move in moves], now=now)
     # Last: from here on the devices belong to other groups.
     give_contents(connection, [(move.group, move.content.digest) for move in moves])

@@ -17,6 +17,7 @@ from polyfleet_shared.reasons import Reason
 
 # Of the uncovered devices of one kind; their number says how many more there are.
 MAX_NAMES: Final = 10
+MAX_KINDS: Final = 8
 
 _EVERYTHING: Final = Selector()
 
@@ -89,6 +90,30 @@ def check_targets(
         on_uncovered=policy,
         warnings=load_image_failures(connection, {each.child.child for each in found.covered}),
     )
+
+
+def is_refused(check: ImageCheck) -> bool:
+    """Whether the image must not be released as it is."""
+    return bool(check.uncovered) and check.on_uncovered is OnUncovered.REFUSE
+
+
+def describe_uncovered(check: ImageCheck) -> str:
+    """How many devices of each platform get nothing, and some of their names."""
+    kinds = "; ".join(
+        f"{gap.platform}: {gap.devices} ({_name_some(gap.names, gap.devices)})"
+        for gap in check.uncovered[:MAX_KINDS]
+    )
+    more = f"; and {len(check.uncovered) - MAX_KINDS} more kinds" if check.uncovered[MAX_KINDS:] else ""
+    offers = ", ".join(map(str, check.offers))
+    return (
+        f"{check.image} has {offers}: nothing that {check.count_uncovered} of {check.devices} devices can "
+        f"run: {kinds}{more}"
+    )
+
+
+def _name_some(names: tuple[str, ...], devices: int) -> str:
+    unnamed = devices - len(names)
+    return ", ".join(names) + (f" and {unnamed} more" if unnamed else "")
 
 
 def _view_covered(covered: Covered) -> CoveredDevices:

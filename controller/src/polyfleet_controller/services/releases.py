@@ -1,7 +1,8 @@
 """Releases: the moment at which an image's name becomes digests.
 
 The registry is asked outside of any transaction. What it cannot answer now is asked again, less and less
-often; meanwhile an older release stays in force, or the devices are told why they get none.
+often; meanwhile an older release stays in force, or the devices are told why they get none. So it is with an
+image that leaves devices uncovered, where the manifest does not say what to do about them.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, ResolvedImage
 from polyfleet_controller.domain.placement import Release
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import place_everywhere
 from polyfleet_controller.services.ports import Registry, RegistryFailure
+from polyfleet_controller.services.preflight import check_targets, describe_uncovered, is_refused
 from polyfleet_controller.services.views import Child, Page, ReleaseView
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
@@ -33,10 +35,14 @@ from polyfleet_controller.store.workloads import (
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import Condition
+from polyfleet_shared.reasons import Reason
 
 _FIRST_RETRY: Final = timedelta(seconds=2)
 _LONGEST_RETRY: Final = timedelta(seconds=60)
-_DOUBLINGS: Final = 5
+# A registry that does not answer soon may; a tag gains a platform when somebody publishes it, and public
+# registries count each look against a quota.
+_LONGEST_PAUSE: Final = timedelta(minutes=15)
+_DOUBLINGS: Final = 9
 
 
 class Releases:
@@ -59,12 +65,7 @@ class Releases:
             stored = load_workload(connection, workload)
         if stored is None or stored.observed_generation == stored.generation:
             return
-        try:
-            image = self._registry.resolve(stored.manifest.container.image)
-        except RegistryFailure as failure:
-            outcome: ResolvedImage | Condition = Condition(reason=failure.reason, message=failure.message)
-        else:
-            outcome = image
+        outcome = look_up(self._registry, stored.manifest.container.image)
         with self._database.begin() as connection:
             outbox_changed = _conclude(connection, stored, outcome, now)
         if outbox_changed:
@@ -100,6 +101,14 @@ class Releases:
         return cut_page(rows, page, key=lambda row: [row.release.revision], view=view_release)
 
 
+def look_up(registry: Registry, reference: ImageReference) -> ResolvedImage | Condition:
+    """What a reference names now, or why that is not known. Takes as long as the registry may."""
+    try:
+        return registry.resolve(reference)
+    except RegistryFailure as failure:
+        return Condition(reason=failure.reason, message=failure.message)
+
+
 def view_release(stored: StoredRelease) -> ReleaseView:
     """A release as it is shown."""
     release = stored.release
@@ -127,18 +136,30 @@ def _conclude(
     if workload.generation != asked_for.generation:
         return False
     if isinstance(outcome, ResolvedImage):
-        cut_release(connection, workload, outcome, now)
-        return place_everywhere(connection, workload.uid, now=now)
+        spec = workload.manifest.spec
+        check = check_targets(
+            connection, workload.manifest.container.image, outcome, policy=spec.on_uncovered
+        )
+        if not is_refused(check):
+            cut_release(connection, workload, outcome, now)
+            return place_everywhere(connection, workload.uid, now=now)
+        outcome = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=describe_uncovered(check))
+    return note_failure(connection, workload, outcome, now)
+
+
+def note_failure(connection: Connection, workload: StoredWorkload, why: Condition, now: datetime) -> bool:
+    """Keep why the newest manifest has no release, and when to try again; whether to send something now."""
+    longest = _LONGEST_PAUSE if why.reason is Reason.NO_MATCHING_PLATFORM else _LONGEST_RETRY
     save_workload(
         connection,
         replace(
             workload,
-            failure=outcome,
+            failure=why,
             attempts=workload.attempts + 1,
-            retry_at=now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(workload.attempts, _DOUBLINGS)),
+            retry_at=now + min(longest, _FIRST_RETRY * 2 ** min(workload.attempts, _DOUBLINGS)),
         ),
     )
-    return outcome != workload.failure and place_everywhere(connection, workload.uid, now=now)
+    return why != workload.failure and place_everywhere(connection, workload.uid, now=now)
 
 
 def cut_release(

@@ -10,6 +10,7 @@ from polyfleet_controller.domain.devices import Admission, Connectivity
 from polyfleet_controller.domain.image_failures import ImageFailure
 from polyfleet_controller.domain.moved_tags import Alarm
 from polyfleet_controller.domain.sync import Standing, Sync
+from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
@@ -26,6 +27,7 @@ __all__ = [
     "DevicePlacement",
     "DeviceView",
     "EventView",
+    "ImageCheck",
     "ImageFailure",
     "Incarnation",
     "Page",
@@ -216,11 +218,18 @@ class Change(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    MOVED = "moved"  # the manifest is the same, but its tag names another image: a new release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The answer to a manifest."""
+    """The answer to a manifest.
+
+    `preflight` is what the image, as the registry has it now, means for the devices. Without an answer of the
+    registry there is none, and `unanswered` says why.
+    """
 
     workload: WorkloadView
     change: Change
+    preflight: ImageCheck | None
+    unanswered: Condition | None

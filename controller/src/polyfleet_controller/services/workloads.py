@@ -1,19 +1,19 @@
 """Workloads, as operators write and see them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
-from uuid import uuid4
 
+from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.services.applying import apply_manifest
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_everywhere
-from polyfleet_controller.services.releases import Releases, view_release
+from polyfleet_controller.services.ports import Registry
+from polyfleet_controller.services.releases import look_up, view_release
 from polyfleet_controller.services.views import (
     Applied,
-    Change,
     DevicePlacement,
     Page,
     PlatformCount,
@@ -27,44 +27,60 @@ from polyfleet_controller.store.image_failures import load_image_failures
 from polyfleet_controller.store.listings import Placement, list_placements
 from polyfleet_controller.store.values import write_json
 from polyfleet_controller.store.workloads import (
-    StoredRelease,
     StoredWorkload,
     find_workload,
     list_workloads,
+    load_release_in_force,
     load_releases,
-    save_workload,
 )
+from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform
 
 
 class Workloads:
     """`on_change` is called after a commit that put something into the outbox."""
 
-    def __init__(self, database: Database, releases: Releases, on_change: Callable[[], None]) -> None:
+    def __init__(self, database: Database, registry: Registry, on_change: Callable[[], None]) -> None:
         self._database = database
-        self._releases = releases
+        self._registry = registry
         self._on_change = on_change
 
     def apply(self, document: object, *, now: datetime) -> Applied:
-        """Create or change a workload by its manifest, and try to cut the release at once.
+        """Create or change a workload by its manifest, with its release, where all devices are provided for.
 
-        A registry that has no answer is no failure of this: the workload's condition tells of it.
+        The same manifest again cuts a new release if its tag names another image by now. A registry that has
+        no answer is no failure of this: the workload's condition tells of it.
 
         Raises:
             DecodeError: everything that is wrong in the manifest.
+            DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
         manifest = read_manifest(document)
+        outcome = self._look_up(manifest)
         with self._database.begin() as connection:
-            before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
-            after = _apply(before, manifest, now)
-            if after != before:
-                save_workload(connection, after)
-        self._releases.resolve(after.uid, now=now)
+            done = apply_manifest(connection, manifest, outcome, now=now)
+            written = _find(connection, manifest.metadata.namespace, manifest.metadata.name)
+            (view,) = _view(connection, [written])
+        if done.outbox_changed:
+            self._on_change()
         return Applied(
-            workload=self.get(after.namespace, after.name, PageRequest(limit=1)).workload,
-            change=_name_change(before, after),
+            workload=view,
+            change=done.change,
+            preflight=done.preflight,
+            unanswered=outcome if isinstance(outcome, Condition) else None,
         )
+
+    def _look_up(self, manifest: WorkloadManifest) -> ResolvedImage | Condition:
+        """Ask the registry, outside of any transaction; what a digest names is known from the release."""
+        reference = manifest.container.image
+        if reference.digest is not None:
+            with self._database.read() as connection:
+                workload = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
+                release = None if workload is None else load_release_in_force(connection, workload)
+            if release is not None and release.release.manifest.container.image == reference:
+                return release.release.image
+        return look_up(self._registry, reference)
 
     def list(self, page: PageRequest) -> Page[WorkloadView]:
         """Workloads by namespace and name.
@@ -94,7 +110,7 @@ class Workloads:
         with self._database.read() as connection:
             workload = _find(connection, namespace, name)
             (view,) = _view(connection, [workload])
-            release = _load_release(connection, workload)
+            release = load_release_in_force(connection, workload)
             children = () if release is None else release.release.image.children
             failures = load_image_failures(connection, {child.child for child in children})
             rows = list_placements(
@@ -124,44 +140,11 @@ class Workloads:
             self._on_change()
 
 
-def _apply(before: StoredWorkload | None, manifest: WorkloadManifest, now: datetime) -> StoredWorkload:
-    if before is None:
-        return StoredWorkload(
-            uid=str(uuid4()),
-            namespace=manifest.metadata.namespace,
-            name=manifest.metadata.name,
-            generation=1,
-            manifest=manifest,
-            created_at=now,
-            updated_at=now,
-            retry_at=now,
-        )
-    if before.manifest == manifest:
-        return before
-    changed = replace(before, generation=before.generation + 1, manifest=manifest, updated_at=now)
-    has_release = before.observed_generation == before.generation
-    if has_release and before.manifest.spec == manifest.spec:
-        return replace(changed, observed_generation=changed.generation)
-    return replace(changed, failure=None, attempts=0, retry_at=now)
-
-
-def _name_change(before: StoredWorkload | None, after: StoredWorkload) -> Change:
-    if before is None:
-        return Change.CREATED
-    return Change.UNCHANGED if before.generation == after.generation else Change.CHANGED
-
-
 def _find(connection: Connection, namespace: str, name: str) -> StoredWorkload:
     workload = find_workload(connection, namespace, name)
     if workload is None:
         raise NotFoundError("workload", f"{namespace}/{name}")
     return workload
-
-
-def _load_release(connection: Connection, workload: StoredWorkload) -> StoredRelease | None:
-    if workload.revision is None:
-        return None
-    return load_releases(connection, [(workload.uid, workload.revision)])[workload.uid, workload.revision]
 
 
 def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[WorkloadView]:

@@ -59,6 +59,18 @@ def assign_groups(connection: Connection, assignments: Sequence[tuple[Group, Ass
     )
 
 
+def unassign_groups(connection: Connection, assignments: Sequence[tuple[Group, str]]) -> None:
+    """Take a workload from every device of each group."""
+    if assignments:
+        members = select(DEVICE.c.name).where(GROUP_OF_DEVICE)
+        statement = delete(ASSIGNMENT).where(
+            ASSIGNMENT.c.workload == bindparam("what"), ASSIGNMENT.c.device.in_(members)
+        )
+        connection.execute(
+            statement, [group_parameters(group) | {"what": workload} for group, workload in assignments]
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingCount:
     """How many devices of a platform stand how with a workload."""

@@ -143,6 +143,13 @@ def load_releases(
     return {(row.workload, row.revision): _read_release(row) for row in connection.execute(query)}
 
 
+def load_release_in_force(connection: Connection, workload: StoredWorkload) -> StoredRelease | None:
+    """The release that a workload's devices are given, None before the first."""
+    if workload.revision is None:
+        return None
+    return load_releases(connection, [(workload.uid, workload.revision)])[workload.uid, workload.revision]
+
+
 def list_releases(
     connection: Connection, workload: str, *, limit: int, before: int | None
 ) -> tuple[StoredRelease, ...]:

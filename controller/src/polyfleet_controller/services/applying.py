@@ -1,0 +1,122 @@
+"""A manifest becomes a workload and its release in one transaction, or nothing is changed."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import uuid4
+
+from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.manifest import WorkloadManifest
+from polyfleet_controller.services.errors import DevicesUncoveredError
+from polyfleet_controller.services.image_views import ImageCheck
+from polyfleet_controller.services.placements import place_everywhere
+from polyfleet_controller.services.preflight import check_targets, describe_uncovered, is_refused
+from polyfleet_controller.services.releases import cut_release, note_failure
+from polyfleet_controller.services.views import Change
+from polyfleet_controller.store.database import Connection
+from polyfleet_controller.store.workloads import (
+    StoredRelease,
+    StoredWorkload,
+    find_workload,
+    load_release_in_force,
+    save_workload,
+)
+from polyfleet_shared.messages import Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What applying a manifest did. `outbox_changed` if something is to be sent now."""
+
+    change: Change
+    preflight: ImageCheck | None
+    outbox_changed: bool
+
+
+def apply_manifest(
+    connection: Connection, manifest: WorkloadManifest, outcome: ResolvedImage | Condition, *, now: datetime
+) -> Application:
+    """Carry out a manifest, with what its image names now or why that is not known.
+
+    A manifest without an answer of the registry is kept, and its release cut later.
+
+    Raises:
+        DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+    """
+    before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
+    in_force = None if before is None else load_release_in_force(connection, before)
+    after = _change(before, manifest, now)
+    if isinstance(outcome, Condition):
+        return _go_without(connection, before, after, outcome, now)
+    check = check_targets(connection, manifest.container.image, outcome, policy=manifest.spec.on_uncovered)
+    change = _name_change(before, after)
+    changed = False
+    if _is_released(after) and _names(in_force, outcome):
+        if after != before:
+            save_workload(connection, after)
+    else:
+        if is_refused(check):
+            raise DevicesUncoveredError(_explain_refusal(check), check)
+        if change is Change.UNCHANGED and _is_released(after):
+            change = Change.MOVED
+        save_workload(connection, after)
+        cut_release(connection, after, outcome, now)
+        changed = place_everywhere(connection, after.uid, now=now)
+    return Application(change=change, preflight=check, outbox_changed=changed)
+
+
+def _go_without(
+    connection: Connection,
+    before: StoredWorkload | None,
+    after: StoredWorkload,
+    why: Condition,
+    now: datetime,
+) -> Application:
+    changed = False
+    if not _is_released(after):
+        changed = note_failure(connection, after, why, now)
+    elif after != before:
+        save_workload(connection, after)
+    return Application(change=_name_change(before, after), preflight=None, outbox_changed=changed)
+
+
+def _change(before: StoredWorkload | None, manifest: WorkloadManifest, now: datetime) -> StoredWorkload:
+    """The workload with this manifest; one whose spec stays the same keeps its release."""
+    if before is None:
+        return StoredWorkload(
+            uid=str(uuid4()),
+            namespace=manifest.metadata.namespace,
+            name=manifest.metadata.name,
+            generation=1,
+            manifest=manifest,
+            created_at=now,
+            updated_at=now,
+            retry_at=now,
+        )
+    if before.manifest == manifest:
+        return before
+    changed = replace(before, generation=before.generation + 1, manifest=manifest, updated_at=now)
+    if _is_released(before) and before.manifest.spec == manifest.spec:
+        return replace(changed, observed_generation=changed.generation)
+    return replace(changed, failure=None, attempts=0, retry_at=now)
+
+
+def _is_released(workload: StoredWorkload) -> bool:
+    return workload.observed_generation == workload.generation
+
+
+def _names(release: StoredRelease | None, image: ResolvedImage) -> bool:
+    """Whether the release was cut from this very image: its tag has not moved since."""
+    return release is not None and release.release.image.index == image.index
+
+
+def _name_change(before: StoredWorkload | None, after: StoredWorkload) -> Change:
+    if before is None:
+        return Change.CREATED
+    return Change.UNCHANGED if before.generation == after.generation else Change.CHANGED
+
+
+def _explain_refusal(check: ImageCheck) -> str:
+    return (
+        f"{describe_uncovered(check)}. Nothing was changed: publish the image for these platforms, or set "
+        "spec.onUncovered: hold, to let these devices wait for it, or exclude, to leave them out"
+    )
