@@ -64,7 +64,7 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
     child, config = image.children["linux/amd64"], image.configs["linux/amd64"]
     assert api.ask("GET", "/v1/devices/edge-1").json() == {
         "device": listed(generation=2, observedEpoch=1, observedGeneration=2, sync="in_sync"),
-        "platforms": [{"platform": "linux/amd64", "fit": "native"}],
+        "platforms": [{"platform": "linux/amd64", "fit": "native", "found": ""}],
         "host": {
             "hostname": "edge-1",
             "machine": "x86_64",
