@@ -16,7 +16,7 @@ from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_runtime import PodmanRuntime
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import Diagnosis, diagnose
-from polyfleet_agent.core.programs import MissingFile
+from polyfleet_agent.core.programs import Examination, MissingFile
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_controller.lab.binfmt import native_platform
 from polyfleet_controller.lab.device import Device
@@ -312,6 +312,19 @@ def test_a_relative_program_is_found_from_the_working_directory(device: Device, 
 def test_what_is_no_program_is_no_failure(device: Device, images: ImageShelf, command: str) -> None:
     container_id = pull_and_create(device, images, recipe(links={"loop": "loop"}), command=(command,))
     assert programs(device, container_id) == []
+
+
+def test_nothing_is_missed_where_a_volume_will_be(device: Device, images: ImageShelf) -> None:
+    script = recipe(files={"entry": b"#!/opt/tool\n"}, entrypoint=["/entry"])
+    image = pin(script, images.push(script, name="volume"))
+    runtime_on(device).pull(image, ignore)
+    config = image.config.removeprefix("sha256:")
+    found = {
+        volume: runtime_on(device).examine(device.podman.run("create", "--volume", volume, config).strip())
+        for volume in ("/opt", "/opt/to")
+    }
+    lost = MissingFile(path="/opt/tool", needed_by="/entry", is_loader=False)
+    assert found == {"/opt": Examination(), "/opt/to": Examination(missing=lost)}
 
 
 def test_an_illegal_instruction_leaves_its_exit_code_and_an_empty_log(
