@@ -11,6 +11,7 @@ pytest_plugins = [
     "fixtures.registries",
     "fixtures.builds",
     "fixtures.fleet",
+    "fixtures.foreign",
     "fixtures.api",
 ]
 

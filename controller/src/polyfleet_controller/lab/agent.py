@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -13,13 +15,27 @@ from polyfleet_controller.lab.processes import ChildProcess
 _AGENT = "polyfleet_agent"
 
 
-def render_agent_config(device: Device, *, directory: Path, platform: str, broker_port: int) -> str:
-    """Return the agent's configuration file: a device of this name and platform, on the relayed broker."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The Python that an agent runs in: its command line, and what it needs in its environment."""
+
+    command: Sequence[str] = (sys.executable,)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+THIS_PYTHON = Interpreter()
+
+
+def render_agent_config(device: Device, *, directory: Path, platform: str | None, broker_port: int) -> str:
+    """Return the agent's configuration file: a device of this name, on the relayed broker.
+
+    Without `platform` it is what the agent finds.
+    """
+    configured = "" if platform is None else f'platform = "{platform}"\n'
     return f"""\
 [device]
 name = "{device.name}"
-platform = "{platform}"
-
+{configured}
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
@@ -39,15 +55,25 @@ interval = 5
 class Agent:
     """The agent of one device. Its state survives `stop`, `kill` and `start`."""
 
-    def __init__(self, device: Device, directory: Path) -> None:
+    def __init__(self, device: Device, directory: Path, interpreter: Interpreter = THIS_PYTHON) -> None:
         self.device = device
         self.directory = directory
+        self.interpreter = interpreter
         self.log = directory / "agent.log"
         self._process: ChildProcess | None = None
 
     @classmethod
-    def create(cls, device: Device, *, platform: str, broker_port: int) -> Self:
+    def create(
+        cls,
+        device: Device,
+        *,
+        platform: str | None,
+        broker_port: int,
+        interpreter: Interpreter = THIS_PYTHON,
+    ) -> Self:
         """Write the configuration; `platform` is what the device says it is, whatever this machine is.
+
+        Without it the agent says what it finds, seen from its interpreter.
 
         Raises:
             LabError: the agent is not installed beside the controller.
@@ -56,7 +82,7 @@ class Agent:
             raise LabError("the agent is not installed here: install the distribution polyfleet-agent too")
         directory = device.directory / "agent"
         directory.mkdir()
-        agent = cls(device, directory)
+        agent = cls(device, directory, interpreter)
         config = render_agent_config(device, directory=directory, platform=platform, broker_port=broker_port)
         agent.config.write_text(config, encoding="utf-8")
         return agent
@@ -87,8 +113,8 @@ class Agent:
         Raises:
             LabError: its log cannot be written.
         """
-        command = [sys.executable, "-m", f"{_AGENT}.cli", "run", "--config", str(self.config)]
-        self._process = self.device.start(command, log=self.log)
+        command = [*self.interpreter.command, "-m", f"{_AGENT}.cli", "run", "--config", str(self.config)]
+        self._process = self.device.start(command, log=self.log, environment=self.interpreter.environment)
 
     def stop(self) -> None:
         """Stop it as systemd does; its containers run on. Idempotent."""

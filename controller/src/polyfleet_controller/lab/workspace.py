@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from polyfleet_controller.lab.agent import Agent
+from polyfleet_controller.lab.agent import THIS_PYTHON, Agent, Interpreter
 from polyfleet_controller.lab.broker import Broker
 from polyfleet_controller.lab.controller import Controller
 from polyfleet_controller.lab.device import Device, remove_device
@@ -75,13 +75,20 @@ class Workspace:
         self._cleanup.callback(controller.stop)
         return controller
 
-    def create_agent(self, device: Device, *, platform: str, broker_port: int) -> Agent:
+    def create_agent(
+        self,
+        device: Device,
+        *,
+        platform: str | None,
+        broker_port: int,
+        interpreter: Interpreter = THIS_PYTHON,
+    ) -> Agent:
         """Make an agent on a device, and start it: see `Agent.create`.
 
         Raises:
             LabError: it could not be made.
         """
-        agent = Agent.create(device, platform=platform, broker_port=broker_port)
+        agent = Agent.create(device, platform=platform, broker_port=broker_port, interpreter=interpreter)
         self._cleanup.callback(agent.stop)
         agent.start()
         return agent
