@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -395,3 +396,50 @@ def test_the_log_of_an_end_is_of_the_last_start_alone(device: Device, images: Im
         seen.append((ended.started_at, ended.output))
     assert [output for _, output in seen] == [told] * 3
     assert len(set(seen)) == 3
+
+
+CRUN = """#!/bin/sh
+# Creates nothing, and says what crun says of a program whose loader is missing.
+log=
+for argument; do
+    test "$previous" = --log && log=$argument
+    case $argument in --log=*) log=${argument#--log=} ;; esac
+    previous=$argument
+done
+case " $* " in
+*" create "*)
+    words='exec container process (missing dynamic library?) `/server`: No such file or directory'
+    echo "{\\"level\\":\\"error\\",\\"msg\\":\\"$words\\"}" >"$log"
+    exit 1 ;;
+esac
+exec runc "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (recipe(static=False), (Reason.LOADER_MISSING, "/server needs the loader /lib")),
+        (
+            recipe(files={"entry": b"#!/bin/sh\n"}, entrypoint=["/entry"]),
+            (
+                Reason.COMMAND_NOT_FOUND,
+                "/entry needs /bin/sh, which the image does not contain; Podman says: ",
+            ),
+        ),
+        (recipe(), (Reason.LOADER_MISSING, "exec container process (missing dynamic library?)")),
+    ],
+)
+def test_a_start_that_fails_for_a_missing_file_says_which(
+    device: Device, images: ImageShelf, tmp_path: Path, wanted: ImageRecipe, told: tuple[Reason, str]
+) -> None:
+    crun = tmp_path / "crun"
+    crun.write_text(CRUN, encoding="utf-8")
+    crun.chmod(0o755)
+    image = pin(wanted, images.push(wanted, name="crun"))
+    runtime = runtime_on(device)
+    runtime.pull(image, ignore)
+    config = image.config.removeprefix("sha256:")
+    container_id = device.podman.run("--runtime", str(crun), "create", config).strip()
+    failure = failure_of(lambda: runtime.start(container_id))
+    assert (failure.reason, failure.message.partition(told[1])[1] or failure.message) == told

@@ -14,6 +14,10 @@ from polyfleet_agent.core.programs import MissingFile
 from polyfleet_shared.reasons import Reason
 
 LOADER = MissingFile(path="/lib64/ld-linux-x86-64.so.2", needed_by="/server", is_loader=True)
+CRUN_MISSES_A_FILE = (
+    '{"msg":"exec container process (missing dynamic library?) `/s`: No such file or directory",'
+    '"level":"error"}'
+)
 END = ObservedContainer(
     container_id="c",
     uid="u",
@@ -35,6 +39,7 @@ ENDS: dict[Reason, tuple[tuple[int, str], ...]] = {
         (255, "exec /foreign: exec format error"),  # runc 1.0
         (126, "/foreign: Exec format error"),
         (126, "/entry.sh: line 3: /app/server: cannot execute binary file: Exec format error"),  # bash
+        (126, '{"msg":"exec container process `/server`: Exec format error","level":"error"}'),  # crun
         (126, "bash: ./server: cannot execute binary file"),  # bash
         # busybox and dash take what the kernel refuses for a script of their own.
         (2, "/foreign: line 1: \x7fELF\x02\x01\x01\x02\x16: not found\n/foreign: line 2: syntax error"),
@@ -94,6 +99,7 @@ ENDS: dict[Reason, tuple[tuple[int, str], ...]] = {
     ),
     Reason.LOADER_MISSING: (
         (1, "exec /server: no such file or directory"),
+        (127, CRUN_MISSES_A_FILE),
         # glibc's loader
         (
             127,
@@ -227,6 +233,7 @@ def test_memory_that_ran_out_is_told_before_all_else() -> None:
         (b"hi\nexec /my server: no such file or directory", True),
         (b"open /x: no such file or directory", False),
         (b"sh: exec: line 0: /dyn: not found", False),
+        (CRUN_MISSES_A_FILE.encode(), True),
         (b"", False),
     ],
 )

@@ -154,6 +154,10 @@ WORDS = {
     ),
     Reason.PORT_CONFLICT: ("cannot listen on the TCP port: listen tcp4 :8081: bind: address already in use",),
     Reason.EXEC_FORMAT: ("crun: exec container process `/server`: Exec format error",),
+    # From crun's sources.
+    Reason.LOADER_MISSING: (
+        "crun: exec container process (missing dynamic library?) `/server`: No such file or directory",
+    ),
     Reason.PODMAN_UNAVAILABLE: ("Unable to make connection to UDS '/run/podman/podman.sock'",),
 }
 

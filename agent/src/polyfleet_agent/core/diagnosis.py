@@ -55,8 +55,10 @@ def _any_of(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
-# runc, of a program that is there: it has looked for it before.
-_EXEC_FOUND_NOTHING: Final = _any_of(r"^exec \S.*: no such file or directory$")
+# runc and crun, of a program that is there: they have looked for it before.
+_EXEC_FOUND_NOTHING: Final = _any_of(
+    r"^exec \S.*: no such file or directory$", r"exec container process \(missing dynamic library\?\)"
+)
 
 _PATTERNS: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
     (
@@ -154,7 +156,7 @@ def describe_exit(end: ObservedContainer, memory_limit: int | None) -> str:
 def blames_missing_file(output: bytes) -> bool:
     """Whether the log says that the program is there, and something that it needs to start is not.
 
-    runc says so of a program whose loader, and of a script whose interpreter is missing.
+    The runtime says so of a program whose loader, and of a script whose interpreter is missing.
     """
     return any(_EXEC_FOUND_NOTHING.search(line) for line in _read_lines(output))
 
