@@ -30,26 +30,18 @@ _UNJUDGED: Final = and_(
 def load_targets(connection: Connection, selector: Selector = _EVERYTHING) -> tuple[TargetGroup, ...]:
     """All devices that are given work and that the selector selects."""
     proven = (
-        select(
-            ASSIGNMENT.c.device,
-            # In the key's order on both databases; another order would only make more groups.
-            func.aggregate_strings(ASSIGNMENT.c.child, _SEPARATOR).label("children"),
-        )
-        .where(ASSIGNMENT.c.standing.in_(_PROVEN))
-        .group_by(ASSIGNMENT.c.device)
-        .subquery()
+        # In the key's order on both databases; another order would only make more groups.
+        select(func.aggregate_strings(ASSIGNMENT.c.child, _SEPARATOR))
+        .where(ASSIGNMENT.c.device == DEVICE.c.name, ASSIGNMENT.c.standing.in_(_PROVEN))
+        .scalar_subquery()
     )
-    counted = (
-        select(
-            DEVICE.c.platform_set,
-            proven.c.children,
-            func.count(literal_column("*")).label("devices"),
-        )
-        .outerjoin(proven, proven.c.device == DEVICE.c.name)
+    each = (
+        select(DEVICE.c.platform_set, proven.label("children"))
         .where(ELIGIBLE, _selected(selector))
-        .group_by(DEVICE.c.platform_set, proven.c.children)
         .subquery()
     )
+    keys = (each.c.platform_set, each.c.children)
+    counted = select(*keys, func.count(literal_column("*")).label("devices")).group_by(*keys).subquery()
     query = select(counted, PLATFORM_SET.c.body).join(
         PLATFORM_SET, PLATFORM_SET.c.digest == counted.c.platform_set
     )
