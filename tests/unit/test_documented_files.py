@@ -4,10 +4,13 @@ import dataclasses
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import typer
 import yaml
 
 from polyfleet_agent.config import AgentConfig, load_config
+from polyfleet_controller.cli.image import app
 from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.server.config import ServeOptions, read_options
 from polyfleet_shared.reasons import Reason
@@ -75,3 +78,16 @@ def test_the_manifest_in_the_readme_is_taken() -> None:
 def test_every_reason_is_explained_to_the_technician() -> None:
     page = (SYSTEMD.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     assert [reason for reason in Reason if f"`{reason}`" not in page] == []
+
+
+def test_the_guide_to_images_names_options_that_there_are() -> None:
+    guide = (SYSTEMD.parent / "docs/images.md").read_text(encoding="utf-8")
+    lines = re.sub(
+        r"\\\n", " ", "\n".join(re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL))
+    )
+    image: Any = typer.main.get_command(app)
+    named = [line.split() for line in lines.splitlines() if line.startswith("polyfleet image ")]
+    assert {words[2] for words in named} == {"build", "inspect", "check"}
+    for words in named:
+        options = {option for each in image.commands[words[2]].params for option in each.opts}
+        assert {word for word in words if word.startswith("-")} <= options
