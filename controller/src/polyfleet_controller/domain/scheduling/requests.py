@@ -1,0 +1,92 @@
+"""What a workload asks of the devices that are to run it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from polyfleet_controller.domain.images import IndexChild
+from polyfleet_controller.domain.requirements import Requirement, find_unmet
+from polyfleet_controller.domain.scheduling.candidates import NO_RESOURCES, HostPort, Resources
+from polyfleet_controller.domain.taints import Toleration
+
+# As long as Kubernetes waits before it moves a pod off a node that went away.
+DEFAULT_PATIENCE: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Everywhere:
+    """On every device that can have it: a DaemonSet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicas:
+    """On so many devices. They move off a device that is gone for longer than `patience`."""
+
+    count: int
+    patience: timedelta = DEFAULT_PATIENCE
+
+
+Extent: TypeAlias = Everywhere | Replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A Kubernetes NodeSelectorTerm: all of its requirements are met."""
+
+    requirements: tuple[Requirement, ...]
+
+    def is_met(self, labels: Mapping[str, str]) -> bool:
+        """Whether a device with these labels meets it. A term of no requirements is met by none."""
+        return bool(self.requirements) and find_unmet(self.requirements, labels) is None
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.requirements)) or "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """A Kubernetes PreferredSchedulingTerm; `weight` is 1 to 100."""
+
+    weight: int
+    term: Term
+
+
+class WhenUnsatisfiable(StrEnum):
+    """As in a Kubernetes TopologySpreadConstraint."""
+
+    DO_NOT_SCHEDULE = "DoNotSchedule"
+    SCHEDULE_ANYWAY = "ScheduleAnyway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A Kubernetes TopologySpreadConstraint over this workload's own replicas.
+
+    Between the values of the label `topology_key` their numbers differ by at most `max_skew`.
+    """
+
+    topology_key: str
+    max_skew: int = 1
+    when_unsatisfiable: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything that decides where a workload runs.
+
+    `affinity` None asks nothing; else one of its terms must be met. `children` are the image's.
+    `uid` breaks ties, so that workloads that ask alike do not all crowd onto one device.
+    """
+
+    uid: str
+    extent: Extent = Everywhere()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: tuple[Term, ...] | None = None
+    preferences: tuple[Preference, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    resources: Resources = NO_RESOURCES
+    ports: frozenset[HostPort] = frozenset()
+    spreads: tuple[Spread, ...] = ()
+    children: tuple[IndexChild, ...] = ()
