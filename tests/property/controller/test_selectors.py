@@ -7,7 +7,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfleet_controller.domain.selectors import InvalidSelectorError, Operator, Requirement, Selector
+from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.selectors import InvalidSelectorError, Selector
 
 KEYS: Final = ("site", "tier", "example.com/site", "in", "notin")
 VALUES: Final = ("north", "a", "b", "in", "")

@@ -66,7 +66,7 @@ def mark(effect: Effect) -> tuple[Taint, ...]:
             FilterName.NODE_SELECTOR,
             "nodeSelector wants site=berlin; the device has site=paris",
         ),
-        (replace(ANY, affinity=(SSD,)), ROOMY, FilterName.AFFINITY, "nodeAffinity wants disk In (ssd)"),
+        (replace(ANY, affinity=(SSD,)), ROOMY, FilterName.AFFINITY, "nodeAffinity wants disk=ssd"),
         (
             ANY,
             replace(ROOMY, taints=mark(Effect.NO_SCHEDULE)),

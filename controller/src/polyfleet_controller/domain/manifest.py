@@ -4,15 +4,19 @@
 outside of the subset is refused by name, with what to do instead (`manifest_refusals.py`), never dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
-from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.images import ImageReference, IndexChild
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
+from polyfleet_controller.domain.pod_placement import NO_AFFINITY, Affinity, TopologySpreadConstraint
 from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_controller.domain.scheduling.candidates import HostPort, Resources
+from polyfleet_controller.domain.scheduling.requests import Everywhere, Extent, Replicas, Request
+from polyfleet_controller.domain.taints import Toleration
 from polyfleet_shared.codec import decode
 from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.names import check_name
@@ -23,6 +27,7 @@ KIND: Final = "Workload"
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _MAX_GRACE_SECONDS: Final = 24 * 60 * 60
+_MAX_REPLICAS: Final = 1_000_000
 
 
 class Name(str):
@@ -82,11 +87,27 @@ class ResourceList:
             raise DecodeError(tuple(problems))
 
 
+NO_QUANTITIES: Final = ResourceList()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRequirements:
-    """Kubernetes' ResourceRequirements, limits only."""
+    """Kubernetes' ResourceRequirements. What has a limit and no request asks for its limit, as there."""
 
-    limits: ResourceList = ResourceList()
+    limits: ResourceList = NO_QUANTITIES
+    requests: ResourceList = NO_QUANTITIES
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem(path=f"requests.{name}", message=f"{request} is above the limit of {limit}")
+            for name, request, limit in (
+                ("cpu", self.requests.cpu, self.limits.cpu),
+                ("memory", self.requests.memory, self.limits.memory),
+            )
+            if request is not None and limit is not None and request > limit
+        ]
+        if problems:
+            raise DecodeError(tuple(problems))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +143,29 @@ class ContainerTemplate:
             memory=None if memory is None else memory.units,
         )
 
+    @property
+    def requested(self) -> Resources:
+        """What a device must have free for it."""
+        requests, limits = self.resources.requests, self.resources.limits
+        cpu, memory = requests.cpu or limits.cpu, requests.memory or limits.memory
+        return Resources(
+            cpu=0 if cpu is None else cpu.thousandths, memory=0 if memory is None else memory.units
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
-    """A Kubernetes PodSpec of one container."""
+    """A Kubernetes PodSpec of one container. `priority` orders workloads where not all find room."""
 
     containers: tuple[ContainerTemplate, ...]
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: int = _DEFAULT_GRACE_SECONDS
     host_network: bool = False
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: Affinity = NO_AFFINITY
+    tolerations: tuple[Toleration, ...] = ()
+    topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
+    priority: int = 0
 
     def __post_init__(self) -> None:
         problems = []
@@ -161,10 +196,19 @@ class OnUncovered(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadSpec:
-    """What runs. Where: on every admitted device; `on_uncovered` decides about those it cannot run on."""
+    """What runs. Where: on so many devices as `replicas` says, without it on every device that can.
+
+    `on_uncovered` decides about the devices meant for it that its image does not cover.
+    """
 
     template: PodTemplate
+    replicas: int | None = None
     on_uncovered: OnUncovered = OnUncovered.REFUSE
+
+    def __post_init__(self) -> None:
+        if self.replicas is not None and not 0 <= self.replicas <= _MAX_REPLICAS:
+            message = f"expected 0 to {_MAX_REPLICAS}, got {self.replicas}"
+            raise DecodeError((Problem(path="replicas", message=message),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +224,28 @@ class WorkloadManifest:
     def container(self) -> ContainerTemplate:
         """The one container of this version."""
         return self.spec.template.spec.containers[0]
+
+    @property
+    def extent(self) -> Extent:
+        """On how many devices it runs."""
+        return Everywhere() if self.spec.replicas is None else Replicas(count=self.spec.replicas)
+
+    def request(self, uid: str, children: tuple[IndexChild, ...]) -> Request:
+        """What it asks of devices, with what its image offers."""
+        pod, container = self.spec.template.spec, self.container
+        return Request(
+            uid=uid,
+            priority=pod.priority,
+            extent=self.extent,
+            node_selector=pod.node_selector,
+            affinity=pod.affinity.node_affinity.required,
+            preferences=pod.affinity.node_affinity.preferred,
+            tolerations=pod.tolerations,
+            resources=container.requested,
+            ports=frozenset(_find_ports(pod)),
+            spreads=tuple(item.spread for item in pod.topology_spread_constraints),
+            children=children,
+        )
 
 
 def read_manifest(document: object) -> WorkloadManifest:
@@ -199,7 +265,9 @@ def read_manifest(document: object) -> WorkloadManifest:
 
 def _spell_quantities(document: object) -> object:
     """Turn numbers into text where a quantity is wanted: Kubernetes takes `cpu: 1` and `cpu: "1"` alike."""
-    return _map(document, ("spec", "template", "spec", "containers", "*", "resources", "limits", "*"))
+    for kind in ("limits", "requests"):
+        document = _map(document, ("spec", "template", "spec", "containers", "*", "resources", kind, "*"))
+    return document
 
 
 def _map(document: object, path: tuple[str, ...]) -> object:
@@ -212,6 +280,15 @@ def _map(document: object, path: tuple[str, ...]) -> object:
     if isinstance(document, dict):
         return {key: _map(item, tail) if head in (key, "*") else item for key, item in document.items()}
     return document
+
+
+def _find_ports(pod: PodSpec) -> Iterable[HostPort]:
+    """The ports of the device that it takes: on the host's network, all that it names."""
+    for container in pod.containers:
+        for port in container.ports:
+            number = port.host_port or (port.container_port if pod.host_network else None)
+            if number is not None:
+                yield HostPort(port=number, protocol=port.protocol)
 
 
 def _published(port: ContainerPort) -> str | None:

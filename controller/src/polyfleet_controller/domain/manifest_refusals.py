@@ -11,7 +11,7 @@ _UNKNOWN: Final = "unknown field"
 _SHOWN: Final = 80
 
 _LATER: Final = "not supported in this version; leave it out"
-_ONE_PER_DEVICE: Final = "has no meaning here: a workload runs once on every device that its image covers"
+_BY_LABELS: Final = "has no meaning here: write nodeSelector, for example kubernetes.io/hostname: edge-7"
 _PINNED: Final = "has no meaning here: every device pulls the digest that the release pins, if it lacks it"
 _RECORDED: Final = "has no meaning here: Polyfleet keeps this itself; leave it out"
 
@@ -40,7 +40,7 @@ _METADATA: Final = {
     ),
 }
 _SPEC: Final = {
-    **dict.fromkeys(("replicas", "selector"), _ONE_PER_DEVICE),
+    "selector": "has no meaning here: a workload knows its own containers",
     **dict.fromkeys(
         (
             "minReadySeconds",
@@ -58,13 +58,14 @@ _SPEC: Final = {
 _POD: Final = {
     "initContainers": "this version runs exactly one container per workload and no init containers",
     "ephemeralContainers": "has no meaning here: a device runs what its release names, nothing on the side",
-    "nodeName": _ONE_PER_DEVICE,
+    "nodeName": _BY_LABELS,
+    "affinity.podAffinity": _LATER,
+    "affinity.podAntiAffinity": "has no meaning here: a device runs a workload once at most",
     "imagePullSecrets": "not supported in this version: log in to the registry on the device",
     **dict.fromkeys(
         (
             "enableServiceLinks",
             "preemptionPolicy",
-            "priority",
             "priorityClassName",
             "readinessGates",
             "resourceClaims",
@@ -81,7 +82,6 @@ _POD: Final = {
     **dict.fromkeys(
         (
             "activeDeadlineSeconds",
-            "affinity",
             "dnsConfig",
             "dnsPolicy",
             "hostAliases",
@@ -89,14 +89,11 @@ _POD: Final = {
             "hostPID",
             "hostUsers",
             "hostname",
-            "nodeSelector",
             "os",
             "overhead",
             "runtimeClassName",
             "securityContext",
             "shareProcessNamespace",
-            "tolerations",
-            "topologySpreadConstraints",
             "volumes",
         ),
         _LATER,
@@ -127,8 +124,8 @@ _CONTAINER: Final = {
     "env.valueFrom": "not supported in this version; write the value",
     "ports.hostIP": _LATER,
     "resources.claims": _LATER,
-    "resources.requests": _LATER,
     "resources.limits.ephemeral-storage": _LATER,
+    "resources.requests.ephemeral-storage": _LATER,
 }
 
 

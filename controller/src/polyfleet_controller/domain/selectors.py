@@ -7,10 +7,9 @@ must hold. As there, `!=` and `notin` hold for what does not have the label at a
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Self, assert_never
+from typing import Final, Self
 
-from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
+from polyfleet_controller.domain.requirements import InvalidRequirementError, Operator, Requirement
 from polyfleet_shared.errors import PolyfleetError
 
 _TOKEN: Final = re.compile(r"\s*(?P<token>==|!=|[=!(),]|[^\s=!(),]+)")
@@ -25,66 +24,6 @@ _SYNTAX: Final = (
 
 class InvalidSelectorError(PolyfleetError, ValueError):
     """Text that is no selector."""
-
-
-class Operator(StrEnum):
-    """How a label is compared, as in Kubernetes' LabelSelectorRequirement."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-
-
-_WITH_VALUES: Final = (Operator.IN, Operator.NOT_IN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
-    """What one label must be. `values` are sorted, each once; only In and NotIn have them."""
-
-    key: str
-    operator: Operator
-    values: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        problems = [*find_key_problems(self.key)]
-        for value in self.values:
-            problems += find_value_problems(value)
-        if (self.operator in _WITH_VALUES) != bool(self.values):
-            problems.append(f"{self.operator} takes {'' if self.operator in _WITH_VALUES else 'no '}values")
-        if problems:
-            raise InvalidSelectorError(f"{self.key[:_SHOWN]!r}: {problems[0]}")
-        object.__setattr__(self, "values", tuple(sorted(set(self.values))))
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether something with these labels meets it."""
-        match self.operator:
-            case Operator.IN:
-                return labels.get(self.key) in self.values
-            case Operator.NOT_IN:
-                return labels.get(self.key) not in self.values
-            case Operator.EXISTS:
-                return self.key in labels
-            case Operator.DOES_NOT_EXIST:
-                return self.key not in labels
-            case _:
-                assert_never(self.operator)
-
-    def __str__(self) -> str:
-        values = ",".join(self.values)
-        single = len(self.values) == 1
-        match self.operator:
-            case Operator.IN:
-                return f"{self.key}={values}" if single else f"{self.key} in ({values})"
-            case Operator.NOT_IN:
-                return f"{self.key}!={values}" if single else f"{self.key} notin ({values})"
-            case Operator.EXISTS:
-                return self.key
-            case Operator.DOES_NOT_EXIST:
-                return f"!{self.key}"
-            case _:
-                assert_never(self.operator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +44,12 @@ class Selector:
         tokens = _Tokens(text)
         if tokens.peek() == _END:
             return cls()
-        requirements = [_read_requirement(tokens)]
-        while tokens.take_if(","):
-            requirements.append(_read_requirement(tokens))
+        try:
+            requirements = [_read_requirement(tokens)]
+            while tokens.take_if(","):
+                requirements.append(_read_requirement(tokens))
+        except InvalidRequirementError as error:
+            raise InvalidSelectorError(str(error)) from None
         if tokens.peek() != _END:
             raise tokens.refuse("a comma")
         return cls(requirements=tuple(requirements))

@@ -17,6 +17,10 @@ class Resources:
     cpu: int = 0
     memory: int = 0
 
+    def plus(self, other: "Resources") -> "Resources":
+        """Both together."""
+        return Resources(cpu=self.cpu + other.cpu, memory=self.memory + other.memory)
+
 
 NO_RESOURCES: Final = Resources()
 

@@ -77,10 +77,12 @@ class Request:
     """Everything that decides where a workload runs.
 
     `affinity` None asks nothing; else one of its terms must be met. `children` are the image's.
-    `uid` breaks ties, so that workloads that ask alike do not all crowd onto one device.
+    `uid` breaks ties, so that workloads that ask alike do not all crowd onto one device. The higher
+    `priority` comes first where not all find room; it takes nothing from those that have it.
     """
 
     uid: str
+    priority: int = 0
     extent: Extent = Everywhere()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     affinity: tuple[Term, ...] | None = None
