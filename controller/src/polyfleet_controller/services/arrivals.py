@@ -20,7 +20,7 @@ _KIND_OF: Final[dict[Channel, type[UpwardMessage]]] = {
 }
 # Kubernetes' bounds for labels: what is longer fits no index.
 _MAX_LABEL_KEY: Final = 317
-MAX_LABEL_VALUE: Final = 63
+_MAX_LABEL_VALUE: Final = 63
 _MAX_MESSAGE: Final = 500
 # Five for each of ten thousand devices: they come again and again.
 _parse_topic = lru_cache(maxsize=50_000)(parse_topic)
@@ -96,10 +96,12 @@ def _check(message: UpwardMessage) -> None:
             long = [
                 key
                 for key, value in labels.items()
-                if len(key) > _MAX_LABEL_KEY or len(value) > MAX_LABEL_VALUE
+                if len(key) > _MAX_LABEL_KEY or len(value) > _MAX_LABEL_VALUE
             ]
             if long:
-                bounds = f"a label's key has at most {_MAX_LABEL_KEY} characters, its value {MAX_LABEL_VALUE}"
+                bounds = (
+                    f"a label's key has at most {_MAX_LABEL_KEY} characters, its value {_MAX_LABEL_VALUE}"
+                )
                 raise DecodeError(
                     tuple(Problem(path=f"labels[{json.dumps(key[:80])}]", message=bounds) for key in long)
                 )

@@ -3,17 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from polyfleet_controller.domain.devices import Device, receive
-from polyfleet_controller.services.arrivals import MAX_LABEL_VALUE, Read, Reading, Unreadable
+from polyfleet_controller.services.arrivals import Read, Reading, Unreadable
 from polyfleet_controller.store.messages import StoredInventory, StoredReport
 from polyfleet_controller.store.values import name_platforms, write_platforms
 from polyfleet_shared.messages import Event, Inventory, Presence, Reported, Telemetry
-
-_ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
-_OS_LABEL: Final = "kubernetes.io/os"
-_HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +63,7 @@ def _take(intake: Intake, device: Device, reading: Reading) -> None:
     match message:
         case Inventory():
             changed = _apply_inventory(changed, message)
-            intake.inventories[name] = StoredInventory(
-                device=name, inventory=message, labels=_label(name, message), body=reading.body
-            )
+            intake.inventories[name] = StoredInventory(device=name, inventory=message, body=reading.body)
         case Reported():
             intake.reports[name] = StoredReport(device=name, report=message, body=reading.body)
         case Telemetry():
@@ -112,14 +105,3 @@ def _set_aside(intake: Intake, device: Device, read: Unreadable) -> None:
 def _apply_inventory(device: Device, inventory: Inventory) -> Device:
     platforms = write_platforms(inventory.platforms)
     return replace(device, platform=inventory.platform, platform_set=name_platforms(platforms))
-
-
-def _label(device: str, inventory: Inventory) -> Mapping[str, str]:
-    """What the inventory itself says cannot be overridden by a label of the device's own."""
-    hostname = inventory.host.hostname
-    return {
-        **inventory.labels,
-        _ARCHITECTURE_LABEL: inventory.platform.architecture,
-        _OS_LABEL: inventory.platform.os,
-        _HOSTNAME_LABEL: hostname if 0 < len(hostname) <= MAX_LABEL_VALUE else device,
-    }

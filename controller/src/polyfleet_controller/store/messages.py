@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
 from polyfleet_controller.store.bulk import bulk_upsert
+from polyfleet_controller.store.marks import index_labels
 from polyfleet_controller.store.statements import upsert
-from polyfleet_controller.store.tables import DEVICE, DEVICE_LABEL, INVENTORY, REPORT, TELEMETRY
+from polyfleet_controller.store.tables import DEVICE, INVENTORY, REPORT, TELEMETRY
 from polyfleet_controller.store.values import write_conditions, write_labels
 from polyfleet_shared.messages import Inventory, Reported
 from polyfleet_shared.wire import decode_message
@@ -18,11 +19,10 @@ _UPSERT_TELEMETRY = bulk_upsert(TELEMETRY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInventory:
-    """`labels` are the device's own and those that come from the inventory."""
+    """An inventory and the text that it was read from."""
 
     device: str
     inventory: Inventory
-    labels: Mapping[str, str]
     body: str
 
 
@@ -35,10 +35,10 @@ class StoredReport:
     body: str
 
 
-def save_inventories(connection: Connection, inventories: Sequence[StoredInventory]) -> None:
-    """Write inventories and labels."""
-    if not inventories:
-        return
+def save_inventories(
+    connection: Connection, inventories: Sequence[StoredInventory], labels: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write inventories, and by device the labels that count."""
     upsert(
         connection,
         INVENTORY,
@@ -47,21 +47,15 @@ def save_inventories(connection: Connection, inventories: Sequence[StoredInvento
                 "device": item.device,
                 "platform_source": item.inventory.platform_source.value,
                 "agent_version": item.inventory.agent_version,
-                "labels": write_labels(item.labels),
+                "labels": write_labels(labels[item.device]),
+                "cpu_count": item.inventory.host.cpu_count,
+                "memory_total": item.inventory.host.memory_total,
                 "body": item.body,
             }
             for item in inventories
         ],
     )
-    devices = [item.device for item in inventories]
-    connection.execute(delete(DEVICE_LABEL).where(DEVICE_LABEL.c.device.in_(devices)))
-    labels = [
-        {"device": item.device, "key": key, "value": value}
-        for item in inventories
-        for key, value in item.labels.items()
-    ]
-    if labels:
-        connection.execute(insert(DEVICE_LABEL), labels)
+    index_labels(connection, {item.device: labels[item.device] for item in inventories})
 
 
 def save_reports(connection: Connection, reports: Sequence[StoredReport]) -> None:

@@ -107,6 +107,8 @@ class _Device(SQLModel, table=True):
 
 
 class _Inventory(SQLModel, table=True):
+    """`labels` are those that count, whoever says them; what the device itself says is in `body`."""
+
     __tablename__ = "inventory"
     __table_args__ = (_of_device(),)
 
@@ -114,6 +116,8 @@ class _Inventory(SQLModel, table=True):
     platform_source: str
     agent_version: str
     labels: str
+    cpu_count: int = _number()
+    memory_total: int = _number()
     body: str
 
 
@@ -138,12 +142,36 @@ class _Telemetry(SQLModel, table=True):
 
 
 class _DeviceLabel(SQLModel, table=True):
+    """The labels that count, for lists to filter by."""
+
     __tablename__ = "device_label"
     __table_args__ = (_of_device(), Index("ix_device_label_key", "key", "value", "device"))
 
     device: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     value: str
+
+
+class _OperatorLabel(SQLModel, table=True):
+    """What operators have set."""
+
+    __tablename__ = "operator_label"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class _Taint(SQLModel, table=True):
+    __tablename__ = "taint"
+    __table_args__ = (_of_device(),)
+
+    device: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    effect: str = Field(primary_key=True)
+    value: str
+    since: datetime = _time()
 
 
 class _PlatformSet(SQLModel, table=True):
@@ -340,6 +368,8 @@ INVENTORY: Final[Table] = METADATA.tables["inventory"]
 REPORT: Final[Table] = METADATA.tables["report"]
 TELEMETRY: Final[Table] = METADATA.tables["telemetry"]
 DEVICE_LABEL: Final[Table] = METADATA.tables["device_label"]
+OPERATOR_LABEL: Final[Table] = METADATA.tables["operator_label"]
+TAINT: Final[Table] = METADATA.tables["taint"]
 PLATFORM_SET: Final[Table] = METADATA.tables["platform_set"]
 INCARNATION: Final[Table] = METADATA.tables["incarnation"]
 TOMBSTONE: Final[Table] = METADATA.tables["tombstone"]

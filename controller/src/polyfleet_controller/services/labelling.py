@@ -1,0 +1,39 @@
+"""What new inventories make of devices' labels: the only messages that change them."""
+
+from collections.abc import Mapping
+
+from polyfleet_controller.domain.device_labels import DeviceLabels
+from polyfleet_controller.store.database import Connection
+from polyfleet_controller.store.marks import PlacementFacts, load_operator_labels, load_placement_facts
+from polyfleet_controller.store.messages import StoredInventory
+
+Labels = Mapping[str, Mapping[str, str]]
+
+
+def count_labels(connection: Connection, inventories: Mapping[str, StoredInventory]) -> Labels:
+    """By device, the labels that count from now on."""
+    if not inventories:
+        return {}
+    operator = load_operator_labels(connection, inventories)
+    return {
+        name: DeviceLabels.gather(name, stored.inventory, operator.get(name, {})).counting
+        for name, stored in inventories.items()
+    }
+
+
+def find_moved(
+    connection: Connection, inventories: Mapping[str, StoredInventory], labels: Labels
+) -> frozenset[str]:
+    """The devices that had an inventory before, by which placement may have decided otherwise."""
+    if not inventories:
+        return frozenset()
+    return frozenset(
+        name
+        for name, before in load_placement_facts(connection, inventories).items()
+        if before != _read_facts(inventories[name], labels[name])
+    )
+
+
+def _read_facts(stored: StoredInventory, labels: Mapping[str, str]) -> PlacementFacts:
+    host = stored.inventory.host
+    return PlacementFacts(labels=labels, cpu_count=host.cpu_count, memory_total=host.memory_total)
