@@ -13,9 +13,11 @@ from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
 from polyfleet_controller.services.outbox import Outbox, OutboxMessage
+from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
+from polyfleet_controller.services.rescheduling import Rescheduling
 from polyfleet_controller.services.views import Applied, DeviceDetail, WorkloadDetail
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
@@ -120,6 +122,8 @@ class ControlRoom:
         self.releases = Releases(database, self.shelf, self._wake)
         self.preflights = Preflights(database, self.shelf)
         self.workloads = Workloads(database, self.shelf, self._wake)
+        self.rescheduling = Rescheduling(database, self._wake)
+        self.placement_reasons = PlacementReasons(database)
 
     def _wake(self) -> None:
         self.woken += 1

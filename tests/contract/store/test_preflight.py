@@ -44,7 +44,7 @@ def test_an_image_is_checked_for_every_admitted_device(room: ControlRoom) -> Non
         Voice(name="edge-1"), Voice(name="edge-2"), Voice(name="edge-3", platform="linux/arm64"), *crowd
     )
     room.shelf.answers["2"] = index("2", "linux/arm64", "linux/amd64")
-    assert room.preflights.check(reference("2")) == ImageCheck(
+    assert room.preflights.check(reference("2"), now=room.now) == ImageCheck(
         image=f"{REPOSITORY}:2",
         index=digest("index 2"),
         offers=(ARM64, AMD),
@@ -71,9 +71,9 @@ def test_a_device_that_proves_the_image_has_nothing_to_pull(room: ControlRoom) -
     room.enrol(proving, lagging)
     room.apply()
     room.settle(proving)
-    (found,) = room.preflights.check(reference("1")).covered
+    (found,) = room.preflights.check(reference("1"), now=room.now).covered
     assert found.pull == PullSize(total=1000, least=0, most=1000)
-    (found,) = room.preflights.check(reference("2")).covered
+    (found,) = room.preflights.check(reference("2"), now=room.now).covered
     assert found.pull == PullSize(total=2000, least=1000, most=1000)
 
 
@@ -83,9 +83,9 @@ def test_only_selected_devices_are_checked(room: ControlRoom) -> None:
         Voice(name="edge-2", platform="linux/riscv64", labels={"site": "south"}),
     )
     room.shelf.answers["2"] = index("2", "linux/amd64")
-    check = room.preflights.check(reference("2"), selector=Selector.parse("site!=south"))
+    check = room.preflights.check(reference("2"), now=room.now, selector=Selector.parse("site!=south"))
     assert (check.devices, check.covered, check.uncovered) == (1, (covered(AMD, "2"),), ())
-    check = room.preflights.check(reference("2"), selector=Selector.parse("site=south"))
+    check = room.preflights.check(reference("2"), now=room.now, selector=Selector.parse("site=south"))
     assert [(gap.devices, gap.names) for gap in check.uncovered] == [(1, ("edge-2",))]
 
 
@@ -115,13 +115,13 @@ def test_what_devices_found_out_about_a_child_warns_others(room: ControlRoom) ->
         workload=applied.workload.uid,
         seen_at=room.now,
     )
-    assert room.preflights.check(reference("1")).warnings == (warning,)
-    assert room.preflights.check(reference("2")).warnings == ()
+    assert room.preflights.check(reference("1"), now=room.now).warnings == (warning,)
+    assert room.preflights.check(reference("2"), now=room.now).warnings == ()
 
 
 def test_a_workload_that_is_not_there_and_a_registry_without_answer_are_told(room: ControlRoom) -> None:
     with pytest.raises(NotFoundError, match="there is no workload 'default/none'"):
-        room.preflights.check(reference("1"), workload=("default", "none"))
+        room.preflights.check(reference("1"), now=room.now, workload=("default", "none"))
     room.shelf.answers["1"] = RegistryFailure(Reason.IMAGE_NOT_FOUND, "there is no such tag")
     with pytest.raises(RegistryFailure, match="there is no such tag"):
-        room.preflights.check(reference("1"))
+        room.preflights.check(reference("1"), now=room.now)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from controlroom import ControlRoom, Voice, digest
 from polyfleet_controller.domain.preflight import TargetGroup
-from polyfleet_controller.domain.selectors import Operator, Requirement, Selector
+from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.store.targets import count_unjudged, list_target_names, load_targets
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 

@@ -368,11 +368,11 @@ def test_the_devices_of_a_workload_are_listed_page_by_page(room: ControlRoom) ->
 
 def test_a_manifest_that_cannot_be_read_is_refused_with_its_paths(room: ControlRoom) -> None:
     wrong = manifest(imagePullPolicy="Always")
-    wrong["spec"]["replicas"] = 3
+    wrong["spec"]["selector"] = {}
     with pytest.raises(DecodeError) as raised:
         room.workloads.apply(wrong, now=room.now)
     assert {problem.path for problem in raised.value.problems} == {
-        "spec.replicas",
+        "spec.selector",
         "spec.template.spec.containers[0].imagePullPolicy",
     }
     assert room.workloads.list(PageRequest()).items == ()

@@ -347,6 +347,7 @@ def test_health_is_told_with_every_part(api: Api, *, healthy: bool, status: int)
             "ingest": {**well, "queued": 0, "lagSeconds": 0.0, "committed": 0, "refused": 0},
             "outbox": {**well, "pending": 0},
             "resolver": well,
+            "scheduler": well,
         },
     )
 

@@ -157,11 +157,11 @@ def test_all_problems_are_told_at_once() -> None:
         "kind": "Workload",
         "metadata": {"name": "My_App", "labels": {"tier": 3}, "annotations": {}},
         "spec": {
-            "replicas": 3,
+            "selector": {},
             "template": {
                 "metadata": {},
                 "spec": {
-                    "nodeSelector": {},
+                    "nodeName": "edge-7",
                     "colour": "red",
                     "terminationGracePeriodSeconds": -1,
                     "containers": [
@@ -170,7 +170,7 @@ def test_all_problems_are_told_at_once() -> None:
                             "image": "nginx",
                             "workingDir": "srv",
                             "livenessProbe": {},
-                            "resources": {"requests": {}, "limits": {"cpu": 0, "memory": "64m"}},
+                            "resources": {"claims": [], "limits": {"cpu": 0, "memory": "64m"}},
                             "ports": [{"containerPort": 0, "hostIP": "0.0.0.0"}],  # noqa: S104 - refused
                             "env": [{"name": "A", "valueFrom": {}}, {"name": "B", "value": 1}],
                         }
@@ -186,16 +186,19 @@ def test_all_problems_are_told_at_once() -> None:
             "starting and ending with a letter or digit"
         ),
         'metadata.labels["tier"]: expected a text, got the number 3',
-        "spec.replicas: has no meaning here: a workload runs once on every device that its image covers",
+        "spec.selector: has no meaning here: a workload knows its own containers",
         "spec.template.metadata: has no meaning here: labels stand in the workload's own metadata",
-        "spec.template.spec.nodeSelector: not supported in this version; leave it out",
+        (
+            "spec.template.spec.nodeName: has no meaning here: write nodeSelector, "
+            "for example kubernetes.io/hostname: edge-7"
+        ),
         "spec.template.spec.colour: unknown field",
         "spec.template.spec.containers[0].livenessProbe: not supported in this version; leave it out",
         (
             "spec.template.spec.containers[0].image: 'nginx' does not say which registry holds it: "
             "write registry/path[:tag][@digest], for example docker.io/library/nginx"
         ),
-        "spec.template.spec.containers[0].resources.requests: not supported in this version; leave it out",
+        "spec.template.spec.containers[0].resources.claims: not supported in this version; leave it out",
         "spec.template.spec.containers[0].resources.limits.cpu: a limit is above 0; leave it out to set none",
         (
             "spec.template.spec.containers[0].resources.limits.memory: 64m is a fraction of a byte: "

@@ -1,10 +1,8 @@
 """What of a workload a device gets, and what its document holds."""
 
-import pytest
-
 from controlroom import REPOSITORY, digest, index, manifest
 from polyfleet_controller.domain.documents import Content, find_excess, make_content, put_decision, render
-from polyfleet_controller.domain.manifest import OnUncovered, read_manifest
+from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.domain.placement import (
     Assigned,
     Assignment,
@@ -30,6 +28,7 @@ from polyfleet_shared.workloads import (
     RestartPolicy,
 )
 
+MANIFEST = read_manifest(manifest())
 MISSING = Condition(reason=Reason.IMAGE_NOT_FOUND, message="no such tag")
 
 
@@ -45,11 +44,20 @@ def workload(
     release = Release(
         release="hello-4", revision=4, manifest=read_manifest(manifest(env=env or [])), image=index("1")
     )
-    return Workload(uid=uid, namespace="default", name="hello", release=release, failure=failure)
+    return Workload(
+        uid=uid,
+        namespace="default",
+        name="hello",
+        manifest=release.manifest,
+        release=release,
+        failure=failure,
+    )
 
 
 def unreleased(failure: Condition | None) -> Workload:
-    return Workload(uid="w1", namespace="default", name="hello", release=None, failure=failure)
+    return Workload(
+        uid="w1", namespace="default", name="hello", manifest=MANIFEST, release=None, failure=failure
+    )
 
 
 def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned() -> None:
@@ -76,7 +84,14 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         size=1000,
     )
     placed = place(
-        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        Workload(
+            uid="w1",
+            namespace="default",
+            name="hello",
+            manifest=release.manifest,
+            release=release,
+            failure=None,
+        ),
         runs("linux/mips", "linux/arm64", "linux/amd64"),
     )
     assert placed == Assigned(
@@ -141,16 +156,22 @@ def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
     )
 
 
-@pytest.mark.parametrize("policy", OnUncovered)
-def test_a_device_that_the_image_does_not_cover_is_held_unless_such_are_excluded(policy: OnUncovered) -> None:
+def test_a_device_that_the_image_does_not_cover_is_held() -> None:
     release = Release(
         release="hello-4",
         revision=4,
-        manifest=read_manifest(manifest(on_uncovered=policy.value)),
+        manifest=MANIFEST,
         image=index("1", "linux/amd64/v3"),
     )
     placed = place(
-        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        Workload(
+            uid="w1",
+            namespace="default",
+            name="hello",
+            manifest=MANIFEST,
+            release=release,
+            failure=None,
+        ),
         runs("linux/amd64/v2", "linux/amd64"),
     )
     message = (
@@ -160,7 +181,7 @@ def test_a_device_that_the_image_does_not_cover_is_held_unless_such_are_excluded
     held = HeldWorkload(
         uid="w1", namespace="default", name="hello", reason=Reason.NO_MATCHING_PLATFORM, message=message
     )
-    assert placed == (None if policy is OnUncovered.EXCLUDE else Held(workload=held))
+    assert placed == Held(workload=held)
 
 
 def test_without_a_release_a_device_is_told_why_once_that_is_known() -> None:
@@ -194,7 +215,9 @@ def test_a_content_is_the_same_however_it_came_about() -> None:
 
 
 def unreleased_as(uid: str) -> Workload:
-    return Workload(uid=uid, namespace="default", name="hello", release=None, failure=MISSING)
+    return Workload(
+        uid=uid, namespace="default", name="hello", manifest=MANIFEST, release=None, failure=MISSING
+    )
 
 
 def test_a_document_carries_the_digest_of_its_content() -> None:

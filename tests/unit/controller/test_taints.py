@@ -73,8 +73,8 @@ def test_tolerating_no_execute_ends_after_its_seconds(
 def test_the_next_end_is_the_earliest_that_is_still_to_come() -> None:
     marks = [taint("a:NoExecute", age=50), taint("b:NoExecute", age=10), taint("c:NoExecute", age=90)]
     each = tuple(exists(key, Effect.NO_EXECUTE, 60) for key in "abc")
-    assert find_next_end(marks, each, now=NOW) == NOW + timedelta(seconds=10)
-    assert find_next_end(marks, (exists(),), now=NOW) is None
+    assert find_next_end(marks, each, after=NOW) == NOW + timedelta(seconds=10)
+    assert find_next_end(marks, (exists(),), after=NOW) is None
 
 
 def test_a_taint_is_written_as_kubectl_writes_it() -> None:

@@ -26,7 +26,7 @@ def make_image_router(around: Surroundings) -> APIRouter:
     """The routes of images, which the controller does not keep: a registry does."""
     router = APIRouter(prefix="/v1/images", tags=["images"])
     preflights = around.services.preflights
-    operation = around.contract.operation
+    operation, clock = around.contract.operation, around.clock
     checking = CapacityLimiter(_CHECKING_THREADS)
 
     def check(query: ImageQuery) -> Response:
@@ -36,6 +36,7 @@ def make_image_router(around: Surroundings) -> APIRouter:
                 query.reference,
                 workload=None if workload is None else (workload.namespace, workload.name),
                 selector=query.selector or Selector(),
+                now=clock(),
             )
         )
 

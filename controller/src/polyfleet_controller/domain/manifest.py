@@ -15,7 +15,13 @@ from polyfleet_controller.domain.manifest_refusals import explain_refusals, refu
 from polyfleet_controller.domain.pod_placement import NO_AFFINITY, Affinity, TopologySpreadConstraint
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.scheduling.candidates import HostPort, Resources
-from polyfleet_controller.domain.scheduling.requests import Everywhere, Extent, Replicas, Request
+from polyfleet_controller.domain.scheduling.requests import (
+    Everywhere,
+    Extent,
+    Replicas,
+    Request,
+    find_patience,
+)
 from polyfleet_controller.domain.taints import Toleration
 from polyfleet_shared.codec import decode
 from polyfleet_shared.json_text import DecodeError, Problem
@@ -228,7 +234,10 @@ class WorkloadManifest:
     @property
     def extent(self) -> Extent:
         """On how many devices it runs."""
-        return Everywhere() if self.spec.replicas is None else Replicas(count=self.spec.replicas)
+        if self.spec.replicas is None:
+            return Everywhere()
+        patience = find_patience(self.spec.template.spec.tolerations)
+        return Replicas(count=self.spec.replicas, patience=patience)
 
     def request(self, uid: str, children: tuple[IndexChild, ...]) -> Request:
         """What it asks of devices, with what its image offers."""
@@ -245,6 +254,7 @@ class WorkloadManifest:
             ports=frozenset(_find_ports(pod)),
             spreads=tuple(item.spread for item in pod.topology_spread_constraints),
             children=children,
+            excludes=self.spec.on_uncovered is OnUncovered.EXCLUDE,
         )
 
 

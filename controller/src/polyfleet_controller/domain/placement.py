@@ -1,15 +1,16 @@
-"""What of a workload a device gets: the child for its platform, or the reason why none.
+"""What of a workload a device gets that is to have it: the child for its platform, or the reason why none.
 
-In this version a workload is meant for every admitted device, less those that its `onUncovered` excludes. The
-decision depends on the device's platforms alone, so it is made once for all devices that list the same.
+Which devices are to have it, `domain/scheduling` decides. This depends on the device's platforms alone, so it
+is worked out once for all devices that list the same.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from polyfleet_controller.domain.images import IndexChild, ResolvedImage
-from polyfleet_controller.domain.manifest import OnUncovered, WorkloadManifest
+from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.platforms import Match, Mismatch, choose_child
+from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.sync import Pin, Standing
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
@@ -30,13 +31,25 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A workload to place. `failure` says why its newest manifest has no release."""
+    """A workload to place.
+
+    `manifest` places it: that of the release in force, or the newest while there is none. `failure` says why
+    the newest has no release. `missing` replicas found no device when it was placed last.
+    """
 
     uid: str
     namespace: str
     name: str
+    manifest: WorkloadManifest
     release: Release | None
     failure: Condition | None
+    missing: int = 0
+
+    @property
+    def request(self) -> Request:
+        """What it asks of devices."""
+        children = () if self.release is None else self.release.image.children
+        return self.manifest.request(self.uid, children)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +92,10 @@ class Assignment:
 
 
 def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
-    """Decide for devices that run `platforms`; None where the workload is not meant for them.
+    """Decide for devices that run `platforms` and are to have it.
 
-    A release that is in force stays so while a newer manifest has none. While there is neither a release nor
-    a failure, nothing is decided.
+    A release that is in force stays so while a newer manifest has none. None while there is neither a release
+    nor a failure: nothing is decided.
     """
     release = workload.release
     if release is None:
@@ -90,8 +103,6 @@ def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decisi
     choice = choose_child(platforms, release.image.children)
     if isinstance(choice, Match):
         return _assign(workload, release, choice.child)
-    if release.manifest.spec.on_uncovered is OnUncovered.EXCLUDE:
-        return None
     return _hold(workload, _uncovered(release.image, platforms, choice))
 
 

@@ -78,6 +78,11 @@ class Preflight:
     covered: tuple[Covered, ...]
     uncovered: tuple[Uncovered, ...]
 
+    @property
+    def devices(self) -> int:
+        """How many devices were targeted."""
+        return sum(each.devices for each in self.covered) + sum(each.devices for each in self.uncovered)
+
 
 def check_image(
     children: tuple[IndexChild, ...],

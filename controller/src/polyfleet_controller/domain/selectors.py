@@ -32,6 +32,10 @@ class Selector:
 
     requirements: tuple[Requirement, ...] = ()
 
+    def __post_init__(self) -> None:
+        if any(item.operator in (Operator.GT, Operator.LT) for item in self.requirements):
+            raise InvalidSelectorError("a selector compares no numbers")
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a selector; text of spaces alone selects everything.

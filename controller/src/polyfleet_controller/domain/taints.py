@@ -90,14 +90,16 @@ def find_untolerated(
 
 
 def find_next_end(
-    taints: Iterable[Taint], tolerations: tuple[Toleration, ...], *, now: datetime
+    taints: Iterable[Taint], tolerations: tuple[Toleration, ...], *, after: datetime | None
 ) -> datetime | None:
-    """The moment after now at which time alone ends a toleration of one of these; None if never."""
+    """The first moment after `after` at which time alone ends a toleration of one of these; None if never."""
     ends = [
         end
         for taint in taints
         for toleration in tolerations
-        if toleration.covers(taint) and (end := toleration.ends_at(taint)) is not None and end > now
+        if toleration.covers(taint)
+        and (end := toleration.ends_at(taint)) is not None
+        and (after is None or end > after)
     ]
     return min(ends, default=None)
 

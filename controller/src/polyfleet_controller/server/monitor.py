@@ -1,6 +1,6 @@
 """How the controller is, as its parts tell it."""
 
-from polyfleet_controller.server.resolver import Resolver
+from polyfleet_controller.server.rounds import Rounds
 from polyfleet_controller.services.health import ComponentHealth, Health
 from polyfleet_controller.store.database import Database
 from polyfleet_controller.store.errors import StoreError
@@ -10,10 +10,13 @@ from polyfleet_controller.transport.exchange import Exchange
 class Monitor:
     """Answers for the API's `GET /v1/health`, and for systemd's status line."""
 
-    def __init__(self, database: Database, exchange: Exchange, resolver: Resolver) -> None:
+    def __init__(
+        self, database: Database, exchange: Exchange, *, resolver: Rounds, scheduler: Rounds
+    ) -> None:
         self._database = database
         self._exchange = exchange
         self._resolver = resolver
+        self._scheduler = scheduler
 
     def check(self) -> Health:
         """Look now, with one small question to the database."""
@@ -22,13 +25,15 @@ class Monitor:
         ingest = self._exchange.check_ingest()
         outbox = self._exchange.check_outbox()
         resolver = self._resolver.check()
+        scheduler = self._scheduler.check()
         return Health(
-            healthy=all(part.healthy for part in (database, broker, ingest, outbox, resolver)),
+            healthy=all(part.healthy for part in (database, broker, ingest, outbox, resolver, scheduler)),
             database=database,
             broker=broker,
             ingest=ingest,
             outbox=outbox,
             resolver=resolver,
+            scheduler=scheduler,
         )
 
     def describe(self) -> str:

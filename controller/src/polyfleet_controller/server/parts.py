@@ -1,21 +1,24 @@
 """The parts of a running controller, put together."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
 
 from polyfleet_controller.api.app import create_app
 from polyfleet_controller.api.routes import Services
 from polyfleet_controller.server.monitor import Monitor
-from polyfleet_controller.server.resolver import Resolver
+from polyfleet_controller.server.resolver import make_resolver
+from polyfleet_controller.server.scheduler import make_scheduler
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Ingest
 from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.outbox import Outbox
+from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
+from polyfleet_controller.services.rescheduling import Rescheduling
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
 from polyfleet_controller.transport.exchange import Exchange
@@ -31,13 +34,16 @@ class Parts:
         self._exchange = Exchange(broker, Ingest(database), Outbox(database))
         wake = self._exchange.wake
         releases = Releases(database, registry, wake)
-        self._resolver = Resolver(releases, MovedTags(database, registry, wake, interval=tag_interval))
-        self.monitor = Monitor(database, self._exchange, self._resolver)
+        moved_tags = MovedTags(database, registry, wake, interval=tag_interval)
+        self._resolver = make_resolver(releases, moved_tags, _now)
+        self._scheduler = make_scheduler(Rescheduling(database, wake), _now)
+        self.monitor = Monitor(database, self._exchange, resolver=self._resolver, scheduler=self._scheduler)
         self._services = Services(
             devices=Devices(database, wake),
             events=Events(database),
             workloads=Workloads(database, registry, wake),
             releases=releases,
+            placement_reasons=PlacementReasons(database),
             preflights=Preflights(database, registry),
             health=self.monitor,
         )
@@ -49,8 +55,14 @@ class Parts:
         """Start the threads, and return at once."""
         self._exchange.start()
         self._resolver.start()
+        self._scheduler.start()
 
     def stop(self) -> None:
         """End them; what is not committed stays with the broker."""
+        self._scheduler.stop()
         self._resolver.stop()
         self._exchange.stop()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -8,8 +8,8 @@ from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
-from polyfleet_controller.services.placements import place_everywhere
-from polyfleet_controller.services.preflight import check_targets, describe_uncovered, is_refused
+from polyfleet_controller.services.placements import place_workload
+from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.releases import cut_release, note_failure
 from polyfleet_controller.services.views import Change
 from polyfleet_controller.store.database import Connection
@@ -47,7 +47,9 @@ def apply_manifest(
     after = _change(before, manifest, now)
     if isinstance(outcome, Condition):
         return _go_without(connection, before, after, outcome, now)
-    check = check_targets(connection, manifest.container.image, outcome, policy=manifest.spec.on_uncovered)
+    check = check_workload(
+        connection, after.uid, manifest, outcome, reference=manifest.container.image, now=now
+    )
     change = _name_change(before, after)
     changed = False
     if _is_released(after) and _names(in_force, outcome):
@@ -60,7 +62,7 @@ def apply_manifest(
             change = Change.MOVED
         save_workload(connection, after)
         cut_release(connection, after, outcome, now)
-        changed = place_everywhere(connection, after.uid, now=now)
+        changed = place_workload(connection, after.uid, now=now)
     return Application(change=change, preflight=check, outbox_changed=changed)
 
 

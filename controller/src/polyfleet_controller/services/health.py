@@ -38,7 +38,10 @@ class OutboxHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """All of it. `resolver` cuts releases for workloads whose image was not there yet."""
+    """All of it.
+
+    `resolver` cuts releases for workloads whose image was not there yet, `scheduler` places replicas anew.
+    """
 
     healthy: bool
     database: ComponentHealth
@@ -46,6 +49,7 @@ class Health:
     ingest: IngestHealth
     outbox: OutboxHealth
     resolver: ComponentHealth
+    scheduler: ComponentHealth
 
 
 class HealthSource(Protocol):

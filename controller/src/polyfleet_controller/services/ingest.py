@@ -10,7 +10,7 @@ from polyfleet_controller.services.arrivals import Arrival, Read, Unreadable, re
 from polyfleet_controller.services.history import count_events, find_fresh, keep
 from polyfleet_controller.services.intake import Intake, fold
 from polyfleet_controller.services.knowledge import Facts, Knowledge
-from polyfleet_controller.services.labelling import count_labels, find_moved
+from polyfleet_controller.services.labelling import count_labels, find_facts, find_moved
 from polyfleet_controller.services.lives import renew_lives
 from polyfleet_controller.services.refusals import Refusal, note_refusals
 from polyfleet_controller.services.settlement import Change, Settled, settle
@@ -142,10 +142,17 @@ def _save(
 ) -> Settled:
     save_platform_sets(connection, {item.inventory.platforms for item in intake.inventories.values()})
     labels = count_labels(connection, intake.inventories)
-    moved = find_moved(connection, intake.inventories, labels)
+    facts = find_facts(intake.inventories, labels)
+    moved = find_moved(connection, facts)
     reports = {name: stored.report for name, stored in intake.reports.items()}
     changes = [
-        Change(before=known.get(name), after=device, report=reports.get(name), derive=name in moved)
+        Change(
+            before=known.get(name),
+            after=device,
+            report=reports.get(name),
+            derive=name in moved,
+            facts=facts.get(name),
+        )
         for name, device in intake.devices.items()
     ]
     settled = settle(connection, changes, now=now, find_assignments=knowledge.find_assignments)

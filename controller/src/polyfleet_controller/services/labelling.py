@@ -21,19 +21,21 @@ def count_labels(connection: Connection, inventories: Mapping[str, StoredInvento
     }
 
 
-def find_moved(
-    connection: Connection, inventories: Mapping[str, StoredInventory], labels: Labels
-) -> frozenset[str]:
+def find_facts(inventories: Mapping[str, StoredInventory], labels: Labels) -> dict[str, PlacementFacts]:
+    """By device, what placement looks at from now on."""
+    return {
+        name: PlacementFacts(
+            labels=labels[name],
+            cpu_count=stored.inventory.host.cpu_count,
+            memory_total=stored.inventory.host.memory_total,
+        )
+        for name, stored in inventories.items()
+    }
+
+
+def find_moved(connection: Connection, facts: Mapping[str, PlacementFacts]) -> frozenset[str]:
     """The devices that had an inventory before, by which placement may have decided otherwise."""
-    if not inventories:
+    if not facts:
         return frozenset()
-    return frozenset(
-        name
-        for name, before in load_placement_facts(connection, inventories).items()
-        if before != _read_facts(inventories[name], labels[name])
-    )
-
-
-def _read_facts(stored: StoredInventory, labels: Mapping[str, str]) -> PlacementFacts:
-    host = stored.inventory.host
-    return PlacementFacts(labels=labels, cpu_count=host.cpu_count, memory_total=host.memory_total)
+    known = load_placement_facts(connection, facts)
+    return frozenset(name for name, before in known.items() if before != facts[name])

@@ -14,13 +14,16 @@ from polyfleet_controller.domain.moved_tags import (
     releases_held_devices,
     renew,
 )
-from polyfleet_controller.services.placements import place_everywhere
+from polyfleet_controller.services.placements import place_workload
 from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.releases import cut_release
 from polyfleet_controller.store.alarms import load_alarms, save_alarm
-from polyfleet_controller.store.assignments import count_image_platforms, list_uncovered_workloads
+from polyfleet_controller.store.assignments import (
+    count_image_platforms,
+    list_uncovered_workloads,
+    load_assigned_platforms,
+)
 from polyfleet_controller.store.database import Connection, Database
-from polyfleet_controller.store.groups import load_groups
 from polyfleet_controller.store.workloads import (
     StoredWorkload,
     list_released_workloads,
@@ -206,9 +209,7 @@ def _judge(
     cuts = (
         found is not None
         and not is_same
-        and releases_held_devices(
-            release.image, found, {group.platforms for group in load_groups(connection)}
-        )
+        and releases_held_devices(release.image, found, load_assigned_platforms(connection, uid))
     )
     before = load_alarms(connection, [uid]).get(uid)
     loss = describe_loss(workload.manifest.container.image, lost, gone=gone)
@@ -229,4 +230,4 @@ def _carry_out(connection: Connection, finding: _Finding, now: datetime) -> bool
     if finding.image is None:
         return False
     cut_release(connection, finding.workload, finding.image, now)
-    return place_everywhere(connection, uid, now=now)
+    return place_workload(connection, uid, now=now)

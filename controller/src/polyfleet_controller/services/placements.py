@@ -1,85 +1,174 @@
-"""A changed workload on the whole fleet, by groups of devices for which the same is decided."""
+"""A workload on the whole fleet: which devices have it, and what their documents hold from now on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from polyfleet_controller.domain.documents import Content, find_excess, put_decision
-from polyfleet_controller.domain.placement import Assignment, Decision, Workload, make_assignment, place
+from polyfleet_controller.domain.placement import Decision, Workload, make_assignment, place
+from polyfleet_controller.domain.scheduling.fleet import Fleet, Member
+from polyfleet_controller.domain.scheduling.requests import Request
+from polyfleet_controller.domain.scheduling.selection import Selection, select
 from polyfleet_controller.services.settlement import Change, settle
-from polyfleet_controller.store.assignments import assign_groups, unassign_groups
+from polyfleet_controller.store.assignments import delete_assignments, save_assignments
 from polyfleet_controller.store.contents import load_contents, save_contents, sweep_contents
 from polyfleet_controller.store.database import Connection
-from polyfleet_controller.store.devices import load_devices
-from polyfleet_controller.store.groups import (
-    Group,
-    give_contents,
-    load_devices_out_of_step,
-    load_groups,
-    load_members,
+from polyfleet_controller.store.devices import give_documents, load_devices
+from polyfleet_controller.store.fleet import load_devices_out_of_step, load_members
+from polyfleet_controller.store.outbox import send_desired
+from polyfleet_controller.store.workloads import (
+    delete_workload,
+    load_placeable,
+    request_placing,
+    save_placing,
 )
-from polyfleet_controller.store.outbox import send_desired_to_groups
-from polyfleet_controller.store.workloads import delete_workload, load_placeable
-
-
-def place_everywhere(connection: Connection, uid: str, *, now: datetime) -> bool:
-    """Carry a workload's newest state to all devices; whether something is to be sent now."""
-    (workload,) = load_placeable(connection, uid)
-    return _spread(connection, uid, workload, now)
-
-
-def withdraw_everywhere(connection: Connection, uid: str, *, now: datetime) -> bool:
-    """Forget a workload, and take it from all devices; whether something is to be sent now."""
-    delete_workload(connection, uid)
-    return _spread(connection, uid, None, now)
-
-
-def _spread(connection: Connection, uid: str, workload: Workload | None, now: datetime) -> bool:
-    groups = load_groups(connection)
-    contents = load_contents(connection, {group.digest for group in groups})
-    moves: list[_Move] = []
-    singly = list(load_devices_out_of_step(connection))
-    for group in groups:
-        decision = None if workload is None else place(workload, group.platforms)
-        content = put_decision(contents[group.digest], uid, decision)
-        if content.digest == group.digest:
-            continue
-        if find_excess(content) is None:
-            moves.append(_Move(group=group, decision=decision, content=content))
-        else:
-            singly += load_members(connection, group)
-    _move(connection, uid, moves, now)
-    changed = _settle_singly(connection, singly, now)
-    sweep_contents(connection)
-    return changed or bool(moves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Move:
-    group: Group
-    decision: Decision | None
-    content: Content
+class Snapshot:
+    """All that decides where workloads run, as it is now."""
+
+    workloads: dict[str, Workload]
+    members: tuple[Member, ...]
+    contents: dict[str, Content]
+    fleet: Fleet
+
+    def select(self, request: Request, *, now: datetime) -> Selection:
+        """Choose a workload's devices; one that is not there yet may be asked for as well."""
+        candidates = (self.fleet.show(member, request.uid, now=now) for member in self.members)
+        return select(request, candidates, now=now)
 
 
-def _move(connection: Connection, uid: str, moves: Sequence[_Move], now: datetime) -> None:
-    save_contents(connection, {move.content.digest: move.content for move in moves})
-    assign_groups(
-        connection,
-        [(move.group, _assignment(move.group, move.decision)) for move in moves if move.decision is not None],
+def take_snapshot(connection: Connection) -> Snapshot:
+    """Look at every workload and at every device that may be given work."""
+    workloads = {workload.uid: workload for workload in load_placeable(connection)}
+    members = load_members(connection)
+    contents = load_contents(connection, {member.content for member in members if member.content is not None})
+    layers = {
+        child.child: frozenset(layer.digest for layer in child.layers)
+        for workload in workloads.values()
+        for child in workload.request.children
+    }
+    requests = {uid: workload.request for uid, workload in workloads.items()}
+    return Snapshot(
+        workloads=workloads,
+        members=members,
+        contents=contents,
+        fleet=Fleet(requests, contents, layers),
     )
-    unassign_groups(connection, [(move.group, uid) for move in moves if move.decision is None])
-    send_desired_to_groups(connection, [move.group for move in moves], now=now)
-    # Last: from here on the devices belong to other groups.
-    give_contents(connection, [(move.group, move.content.digest) for move in moves])
 
 
-def _assignment(group: Group, decision: Decision) -> Assignment:
-    return make_assignment(decision, group.platforms[0].platform)
+def place_workload(connection: Connection, uid: str, *, now: datetime) -> bool:
+    """Carry a workload's newest state to the devices that are to have it; whether something is to be sent."""
+    snapshot = take_snapshot(connection)
+    workload = snapshot.workloads[uid]
+    selection = snapshot.select(workload.request, now=now)
+    changed = _Spreading(connection, snapshot, now).spread(workload, selection.chosen)
+    save_placing(connection, uid, missing=selection.missing)
+    return changed
 
 
-def _settle_singly(connection: Connection, names: Sequence[str], now: datetime) -> bool:
+def withdraw_workload(connection: Connection, uid: str, *, now: datetime) -> bool:
+    """Forget a workload, and take it from all devices; whether something is to be sent now."""
+    snapshot = take_snapshot(connection)
+    delete_workload(connection, uid)
+    return _Spreading(connection, snapshot, now).spread(snapshot.workloads[uid], frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What a device's document holds from now on; `excess` says why no document can hold it."""
+
+    content: Content
+    digest: str
+    excess: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Moves:
+    """Devices by name: `given` another document; `taken` the workload from; `singly` to be derived anew."""
+
+    given: list[tuple[Member, Decision | None, _Given]] = field(default_factory=list)
+    singly: list[str] = field(default_factory=list)
+
+
+class _Spreading:
+    """One workload's decisions, written for all devices in a number of statements that does not grow."""
+
+    def __init__(self, connection: Connection, snapshot: Snapshot, now: datetime) -> None:
+        self._connection = connection
+        self._snapshot = snapshot
+        self._now = now
+        self._decisions: dict[tuple[str, str], tuple[Decision | None, _Given]] = {}
+
+    def spread(self, workload: Workload, chosen: frozenset[str]) -> bool:
+        """Give it to those that are chosen, take it from all others; whether something is to be sent now."""
+        moves = self._find_moves(workload, chosen)
+        self._write(workload.uid, moves)
+        self._make_room_known(workload, moves)
+        changed = _derive(self._connection, moves.singly, self._now)
+        sweep_contents(self._connection)
+        return changed or bool(moves.given)
+
+    def _find_moves(self, workload: Workload, chosen: frozenset[str]) -> _Moves:
+        moves = _Moves(singly=list(load_devices_out_of_step(self._connection)))
+        for member in self._snapshot.members:
+            decision, given = self._decide(workload, member, chosen=member.name in chosen)
+            if given.digest == member.content:
+                continue
+            if given.excess is None:
+                moves.given.append((member, decision, given))
+            else:
+                moves.singly.append(member.name)
+        return moves
+
+    def _decide(self, workload: Workload, member: Member, *, chosen: bool) -> tuple[Decision | None, _Given]:
+        """Worked out once for all devices that have the same content and list the same platforms."""
+        content = member.content or ""
+        key = (content, member.platform_set if chosen else "")
+        if key not in self._decisions:
+            decision = place(workload, member.platforms) if chosen else None
+            new = put_decision(self._snapshot.contents[content], workload.uid, decision)
+            given = _Given(content=new, digest=new.digest, excess=find_excess(new))
+            self._decisions[key] = (decision, given)
+        return self._decisions[key]
+
+    def _write(self, uid: str, moves: _Moves) -> None:
+        save_contents(self._connection, {given.digest: given.content for _, _, given in moves.given})
+        save_assignments(
+            self._connection,
+            [
+                (member.name, make_assignment(decision, member.platforms[0].platform))
+                for member, decision, _ in moves.given
+                if decision is not None
+            ],
+        )
+        delete_assignments(
+            self._connection, [(member.name, uid) for member, decision, _ in moves.given if decision is None]
+        )
+        give_documents(self._connection, [(member.name, given.digest) for member, _, given in moves.given])
+        send_desired(self._connection, [member.name for member, _, _ in moves.given], now=self._now)
+
+    def _make_room_known(self, workload: Workload, moves: _Moves) -> None:
+        """What it leaves, others may have been waiting for."""
+        leaves = any(decision is None for _, decision, _ in moves.given)
+        if leaves and workload.request.takes_room:
+            waiting = [
+                uid
+                for uid, other in self._snapshot.workloads.items()
+                if uid != workload.uid and other.request.takes_room
+            ]
+            request_placing(self._connection, waiting, now=self._now)
+
+
+def _derive(connection: Connection, names: Sequence[str], now: datetime) -> bool:
     if not names:
         return False
+    return derive_devices(connection, names, now=now)
+
+
+def derive_devices(connection: Connection, names: Iterable[str], *, now: datetime) -> bool:
+    """Decide anew what these devices run; whether something is to be sent now."""
     devices = load_devices(connection, names).values()
     changes = [Change(before=device, after=device, derive=True) for device in devices]
     return settle(connection, changes, now=now).outbox_changed

@@ -1,18 +1,37 @@
 """Which devices get which child of an image, and which get none, before anything is changed."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from polyfleet_controller.domain.images import ImageReference, ResolvedImage
-from polyfleet_controller.domain.manifest import OnUncovered
-from polyfleet_controller.domain.preflight import Covered, Uncovered, check_image
+from polyfleet_controller.domain.images import ImageReference, Layer, ResolvedImage
+from polyfleet_controller.domain.manifest import OnUncovered, WorkloadManifest
+from polyfleet_controller.domain.placement import Workload
+from polyfleet_controller.domain.preflight import (
+    Covered,
+    Preflight,
+    TargetGroup,
+    Uncovered,
+    check_image,
+)
+from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.image_views import CoveredDevices, ImageCheck, UncoveredDevices
+from polyfleet_controller.services.placements import take_snapshot
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.image_failures import load_image_failures
-from polyfleet_controller.store.targets import count_unjudged, list_target_names, load_targets
-from polyfleet_controller.store.workloads import find_workload, load_placeable
+from polyfleet_controller.store.targets import (
+    count_unjudged,
+    list_target_names,
+    load_proven,
+    load_targets,
+)
+from polyfleet_controller.store.workloads import StoredWorkload, find_workload, load_placeable
+from polyfleet_shared.platforms import RunnablePlatform
 from polyfleet_shared.reasons import Reason
 
 # Of the uncovered devices of one kind; their number says how many more there are.
@@ -35,6 +54,7 @@ class Preflights:
         *,
         workload: tuple[str, str] | None = None,
         selector: Selector = _EVERYTHING,
+        now: datetime,
     ) -> ImageCheck:
         """Check what a reference names now, for all admitted devices or those that are selected.
 
@@ -46,47 +66,111 @@ class Preflights:
             RegistryFailure: the registry has no such image, or no answer.
             StoreError: the database does not answer.
         """
-        policy = None if workload is None else self._find_policy(*workload)
+        stored = None if workload is None else self._find(*workload)
         image = self._registry.resolve(reference)
         with self._database.read() as connection:
-            return check_targets(connection, reference, image, selector=selector, policy=policy)
+            if stored is None:
+                return check_targets(connection, reference, image, selector=selector)
+            return check_workload(
+                connection, stored.uid, stored.manifest, image, reference=reference, now=now
+            )
 
-    def _find_policy(self, namespace: str, name: str) -> OnUncovered:
+    def _find(self, namespace: str, name: str) -> StoredWorkload:
         with self._database.read() as connection:
             found = find_workload(connection, namespace, name)
         if found is None:
             raise NotFoundError("workload", f"{namespace}/{name}")
-        return found.manifest.spec.on_uncovered
+        return found
 
 
 def check_targets(
-    connection: Connection,
-    reference: ImageReference,
-    image: ResolvedImage,
-    *,
-    selector: Selector = _EVERYTHING,
-    policy: OnUncovered | None = None,
+    connection: Connection, reference: ImageReference, image: ResolvedImage, *, selector: Selector
 ) -> ImageCheck:
-    """Check an image that was resolved."""
+    """Check an image that was resolved, for all devices that are selected by their labels."""
     groups = load_targets(connection, selector)
-    layers = {
-        child.child: child.layers
-        for workload in load_placeable(connection)
-        if workload.release is not None
-        for child in workload.release.image.children
-    }
-    found = check_image(image.children, groups, layers)
+    found = check_image(image.children, groups, _find_layers(load_placeable(connection)))
     names = list_target_names(
         connection, [each.platform_set for each in found.uncovered], selector, limit=MAX_NAMES
     )
+    return _view(
+        connection, reference, image, found, names=names, unjudged=count_unjudged(connection, selector)
+    )
+
+
+def check_workload(
+    connection: Connection,
+    uid: str,
+    manifest: WorkloadManifest,
+    image: ResolvedImage,
+    *,
+    reference: ImageReference,
+    now: datetime,
+) -> ImageCheck:
+    """Check an image that was resolved, for the devices that a manifest asks for, by its policy."""
+    snapshot = take_snapshot(connection)
+    # The excluded are to be seen here, as what they are.
+    request = replace(manifest.request(uid, image.children), excludes=False)
+    chosen = snapshot.select(request, now=now).chosen
+    members = [member for member in snapshot.members if member.name in chosen]
+    groups = _group(members, load_proven(connection))
+    found = check_image(image.children, groups, _find_layers(snapshot.workloads.values()))
+    uncovered = {each.platform_set for each in found.uncovered}
+    names: dict[str, tuple[str, ...]] = {}
+    for member in members:
+        some = names.get(member.platform_set, ())
+        if member.platform_set in uncovered and len(some) < MAX_NAMES:
+            names[member.platform_set] = (*some, member.name)
+    return _view(
+        connection,
+        reference,
+        image,
+        found,
+        names=names,
+        unjudged=count_unjudged(connection),
+        policy=manifest.spec.on_uncovered,
+    )
+
+
+def _group(members: Iterable[Member], proven: Mapping[str, frozenset[str]]) -> list[TargetGroup]:
+    none: frozenset[str] = frozenset()
+    platforms: dict[str, tuple[RunnablePlatform, ...]] = {}
+    counted: Counter[tuple[str, frozenset[str]]] = Counter()
+    for member in members:
+        platforms[member.platform_set] = member.platforms
+        counted[member.platform_set, proven.get(member.name, none)] += 1
+    return [
+        TargetGroup(platform_set=name, platforms=platforms[name], proven=children, devices=devices)
+        for (name, children), devices in counted.items()
+    ]
+
+
+def _find_layers(workloads: Iterable[Workload]) -> dict[str, tuple[Layer, ...]]:
+    return {
+        child.child: child.layers
+        for workload in workloads
+        if workload.release is not None
+        for child in workload.release.image.children
+    }
+
+
+def _view(
+    connection: Connection,
+    reference: ImageReference,
+    image: ResolvedImage,
+    found: Preflight,
+    *,
+    names: Mapping[str, tuple[str, ...]],
+    unjudged: int,
+    policy: OnUncovered | None = None,
+) -> ImageCheck:
     return ImageCheck(
         image=str(reference),
         index=image.index,
         offers=tuple(child.platform for child in image.children),
-        devices=sum(group.devices for group in groups),
+        devices=found.devices,
         covered=tuple(map(_view_covered, found.covered)),
         uncovered=tuple(_view_uncovered(each, names[each.platform_set]) for each in found.uncovered),
-        unjudged=count_unjudged(connection, selector),
+        unjudged=unjudged,
         on_uncovered=policy,
         warnings=load_image_failures(connection, {each.child.child for each in found.covered}),
     )

@@ -15,9 +15,9 @@ from polyfleet_controller.domain.images import ImageReference, ResolvedImage
 from polyfleet_controller.domain.placement import Release
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
-from polyfleet_controller.services.placements import place_everywhere
+from polyfleet_controller.services.placements import place_workload
 from polyfleet_controller.services.ports import Registry, RegistryFailure
-from polyfleet_controller.services.preflight import check_targets, describe_uncovered, is_refused
+from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.views import Child, Page, ReleaseView
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
@@ -136,13 +136,13 @@ def _conclude(
     if workload.generation != asked_for.generation:
         return False
     if isinstance(outcome, ResolvedImage):
-        spec = workload.manifest.spec
-        check = check_targets(
-            connection, workload.manifest.container.image, outcome, policy=spec.on_uncovered
+        manifest = workload.manifest
+        check = check_workload(
+            connection, workload.uid, manifest, outcome, reference=manifest.container.image, now=now
         )
         if not is_refused(check):
             cut_release(connection, workload, outcome, now)
-            return place_everywhere(connection, workload.uid, now=now)
+            return place_workload(connection, workload.uid, now=now)
         outcome = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=describe_uncovered(check))
     return note_failure(connection, workload, outcome, now)
 
@@ -159,7 +159,7 @@ def note_failure(connection: Connection, workload: StoredWorkload, why: Conditio
             retry_at=now + min(longest, _FIRST_RETRY * 2 ** min(workload.attempts, _DOUBLINGS)),
         ),
     )
-    return why != workload.failure and place_everywhere(connection, workload.uid, now=now)
+    return why != workload.failure and place_workload(connection, workload.uid, now=now)
 
 
 def cut_release(

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.devices import Admission, Device, Document
-from polyfleet_controller.domain.documents import Content, find_excess, make_content
+from polyfleet_controller.domain.derivation import Derivation, Derived
+from polyfleet_controller.domain.devices import Admission, Connectivity, Device, Document
 from polyfleet_controller.domain.image_failures import find_failure
 from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
-from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment, place
+from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment
+from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.sync import Sync, judge_device, judge_workload
 from polyfleet_controller.store.assignments import delete_assignments, load_assignments, save_assignments
 from polyfleet_controller.store.contents import load_platform_sets, save_contents
@@ -21,9 +22,14 @@ from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import save_devices
 from polyfleet_controller.store.epochs import load_epoch, save_epoch
 from polyfleet_controller.store.image_failures import save_image_failures
+from polyfleet_controller.store.marks import PlacementFacts, load_placement_facts, load_taints
 from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import cancel_later, send_all_desired, send_desired, send_desired_later
-from polyfleet_controller.store.workloads import load_placeable
+from polyfleet_controller.store.workloads import (
+    load_placeable,
+    request_placing,
+    request_placing_of_missing,
+)
 from polyfleet_shared.messages import DocumentVersion, Reported
 
 # A device that does not take its document, or whose broker lost it, is sent it again, but not in a loop.
@@ -35,12 +41,16 @@ FindAssignments: TypeAlias = Callable[[Connection, Iterable[str]], Mapping[str, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A device before and after; `report` if a new one came, `derive` if its workloads changed."""
+    """A device before and after; `report` if a new one came, `derive` if what it should run may be another.
+
+    `facts` are those of a new inventory, which is not written yet.
+    """
 
     before: Device | None
     after: Device
     report: Reported | None = None
     derive: bool = False
+    facts: PlacementFacts | None = None
 
     @property
     def is_derived(self) -> bool:
@@ -54,6 +64,12 @@ class Change:
             or not _is_eligible(before)
             or (before.platform, before.platform_set) != (self.after.platform, self.after.platform_set)
         )
+
+    @property
+    def brings_room(self) -> bool:
+        """Whether a replica that found no device may find this one."""
+        back = self.before is not None and self.before.contact.connectivity is Connectivity.OFFLINE
+        return self.is_derived or (back and self.after.contact.connectivity is Connectivity.ONLINE)
 
     @property
     def is_judged(self) -> bool:
@@ -113,6 +129,8 @@ class _Settlement:
         after = self._judge(judged, after, self._reports(judged))
         self._save(before, after)
         self._save_failures(after)
+        if any(change.brings_room for change in self._changes.values()):
+            request_placing_of_missing(self._connection, now=self._now)
         outbox_changed = self._send(judged)
         return Settled(
             devices=self._devices,
@@ -128,34 +146,56 @@ class _Settlement:
                 self._epoch = max(self._epoch, begin_epoch(self._old_epoch, device.observed))
 
     def _derive(self, names: Sequence[str], before: Mapping[str, Assignments]) -> dict[str, Assignments]:
-        """Decide anew what devices run, once for each list of platforms."""
+        """Decide anew what devices run."""
         if not names:
             return {}
         workloads = load_placeable(self._connection)
-        sets = {self._devices[name].platform_set or "" for name in names}
-        decisions = {
-            key: [decision for workload in workloads if (decision := place(workload, platforms)) is not None]
-            for key, platforms in load_platform_sets(self._connection, sets).items()
+        derivation = Derivation(workloads, now=self._now)
+        members = self._find_members(names)
+        none: Assignments = {}
+        derived = {
+            name: derivation.derive(members[name], frozenset(before.get(name, none))) for name in names
         }
-        contents = {key: make_content(found) for key, found in decisions.items()}
-        self._give_contents(names, contents)
+        self._give_contents(derived)
+        request_placing(
+            self._connection, {uid for each in derived.values() for uid in each.lost}, now=self._now
+        )
         return {
-            name: _assign(
-                self._devices[name], decisions[self._devices[name].platform_set or ""], before.get(name, {})
-            )
-            for name in names
+            name: _assign(self._devices[name], each.decisions, before.get(name, none))
+            for name, each in derived.items()
         }
 
-    def _give_contents(self, names: Sequence[str], contents: Mapping[str, Content]) -> None:
-        given = {key: _Given.make(content) for key, content in contents.items()}
-        fitting = {item.digest: item.content for item in given.values() if item.excess is None}
-        save_contents(self._connection, fitting)
+    def _find_members(self, names: Sequence[str]) -> dict[str, Member]:
+        """What decides about these devices, each by its newest inventory."""
+        told = {name: self._changes[name].facts for name in names}
+        known = load_placement_facts(
+            self._connection, [name for name, facts in told.items() if facts is None]
+        )
+        sets = {self._devices[name].platform_set or "" for name in names}
+        platforms = load_platform_sets(self._connection, sets)
+        taints = load_taints(self._connection, names)
+        members: dict[str, Member] = {}
         for name in names:
-            device = self._devices[name]
-            document = self._next_document(device, given[device.platform_set or ""])
-            self._devices[name] = replace(device, document=document)
+            facts = told[name] or known[name]
+            platform_set = self._devices[name].platform_set or ""
+            members[name] = Member(
+                name=name,
+                platform_set=platform_set,
+                platforms=platforms[platform_set],
+                labels=facts.labels,
+                taints=taints.get(name, ()),
+                capacity=facts.capacity,
+            )
+        return members
 
-    def _next_document(self, device: Device, given: "_Given") -> Document:
+    def _give_contents(self, derived: Mapping[str, Derived]) -> None:
+        fitting = {item.digest: item.content for item in derived.values() if item.excess is None}
+        save_contents(self._connection, fitting)
+        for name, given in derived.items():
+            device = self._devices[name]
+            self._devices[name] = replace(device, document=self._next_document(device, given))
+
+    def _next_document(self, device: Device, given: Derived) -> Document:
         document = device.document
         if given.excess is not None:
             return replace(document, oversized=given.excess)
@@ -255,19 +295,6 @@ class _Settlement:
         if key not in self._versions:
             self._versions[key] = document.version(self._epoch)
         return compare(self._versions[key], device.observed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    """A content for devices, worked out once: its digest, or why no document can hold it."""
-
-    content: Content
-    digest: str
-    excess: str | None
-
-    @classmethod
-    def make(cls, content: Content) -> "_Given":
-        return cls(content=content, digest=content.digest, excess=find_excess(content))
 
 
 def _is_eligible(device: Device) -> bool:

@@ -9,7 +9,7 @@ from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.applying import apply_manifest
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
-from polyfleet_controller.services.placements import withdraw_everywhere
+from polyfleet_controller.services.placements import withdraw_workload
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.releases import look_up, view_release
 from polyfleet_controller.services.views import (
@@ -135,7 +135,7 @@ class Workloads:
         """
         with self._database.begin() as connection:
             workload = _find(connection, namespace, name)
-            outbox_changed = withdraw_everywhere(connection, workload.uid, now=now)
+            outbox_changed = withdraw_workload(connection, workload.uid, now=now)
         if outbox_changed:
             self._on_change()
 

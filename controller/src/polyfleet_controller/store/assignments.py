@@ -9,15 +9,12 @@ from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.placement import Assignment
 from polyfleet_controller.domain.sync import Standing
-from polyfleet_controller.store.groups import GROUP_OF_DEVICE, Group, group_parameters
-from polyfleet_controller.store.statements import Row, insert_into, upsert
-from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE
-from polyfleet_controller.store.values import read_platform
+from polyfleet_controller.store.statements import Row, upsert
+from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, PLATFORM_SET
+from polyfleet_controller.store.values import read_platform, read_platforms
 from polyfleet_shared.messages import Condition
-from polyfleet_shared.platforms import Platform
+from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
-
-_CHOSEN = ("release", "image_platform", "child", "config", "held_reason", "held_message", "standing")
 
 
 def load_assignments(connection: Connection, devices: Iterable[str]) -> dict[str, dict[str, Assignment]]:
@@ -43,32 +40,16 @@ def delete_assignments(connection: Connection, assignments: Sequence[tuple[str, 
         connection.execute(statement, [{"of": device, "what": workload} for device, workload in assignments])
 
 
-def assign_groups(connection: Connection, assignments: Sequence[tuple[Group, Assignment]]) -> None:
-    """Write one workload's assignment for every device of each group; each keeps its own platform."""
-    if not assignments:
-        return
-    chosen = [bindparam(name, type_=ASSIGNMENT.c[name].type) for name in ("workload", *_CHOSEN)]
-    source = select(DEVICE.c.name, DEVICE.c.platform, *chosen).where(GROUP_OF_DEVICE)
-    insert = insert_into(connection, ASSIGNMENT).from_select(
-        ["device", "platform", "workload", *_CHOSEN], source
+def load_assigned_platforms(connection: Connection, workload: str) -> frozenset[tuple[RunnablePlatform, ...]]:
+    """What the devices list, each list once, that a workload is meant for."""
+    query = (
+        select(PLATFORM_SET.c.body)
+        .join(DEVICE, DEVICE.c.platform_set == PLATFORM_SET.c.digest)
+        .join(ASSIGNMENT, ASSIGNMENT.c.device == DEVICE.c.name)
+        .where(ASSIGNMENT.c.workload == workload)
+        .distinct()
     )
-    values = {name: insert.excluded[name] for name in ("platform", *_CHOSEN)}
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=["device", "workload"], set_=values),
-        [_chosen(assignment) | group_parameters(group) for group, assignment in assignments],
-    )
-
-
-def unassign_groups(connection: Connection, assignments: Sequence[tuple[Group, str]]) -> None:
-    """Take a workload from every device of each group."""
-    if assignments:
-        members = select(DEVICE.c.name).where(GROUP_OF_DEVICE)
-        statement = delete(ASSIGNMENT).where(
-            ASSIGNMENT.c.workload == bindparam("what"), ASSIGNMENT.c.device.in_(members)
-        )
-        connection.execute(
-            statement, [group_parameters(group) | {"what": workload} for group, workload in assignments]
-        )
+    return frozenset(read_platforms(body) for body in connection.execute(query).scalars())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +123,11 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
 
 
 def _row(device: str, assignment: Assignment) -> Row:
-    return {"device": device, "platform": str(assignment.platform), **_chosen(assignment)}
-
-
-def _chosen(assignment: Assignment) -> dict[str, object]:
     image_platform, held = assignment.image_platform, assignment.held
     return {
+        "device": device,
         "workload": assignment.workload,
+        "platform": str(assignment.platform),
         "release": assignment.release,
         "image_platform": None if image_platform is None else str(image_platform),
         "child": assignment.child,

@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Contact, Device, Document
@@ -74,6 +74,21 @@ def save_devices(connection: Connection, changes: Sequence[tuple[Device | None, 
     ):
         rows = [(*columns(device), device.name) for before, device in known if get(device) != get(before)]
         statement.execute(connection, rows)
+
+
+def give_documents(connection: Connection, documents: Sequence[tuple[str, str]]) -> None:
+    """Give (device, digest): each a new document, of the content with this digest."""
+    if documents:
+        statement = (
+            update(DEVICE)
+            .where(DEVICE.c.name == bindparam("of"))
+            .values(
+                document_digest=bindparam("holds"),
+                generation=DEVICE.c.generation + 1,
+                sync=Sync.BEHIND.value,
+            )
+        )
+        connection.execute(statement, [{"of": name, "holds": digest} for name, digest in documents])
 
 
 def delete_device(connection: Connection, name: str, *, now: datetime) -> None:

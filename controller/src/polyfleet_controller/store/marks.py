@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select, update
 
+from polyfleet_controller.domain.scheduling.candidates import Resources
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.store.tables import DEVICE_LABEL, INVENTORY, OPERATOR_LABEL, TAINT
 from polyfleet_controller.store.values import read_labels, write_labels
+
+_THOUSANDTHS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,11 @@ class PlacementFacts:
     labels: Mapping[str, str]
     cpu_count: int
     memory_total: int
+
+    @property
+    def capacity(self) -> Resources:
+        """All that the device has."""
+        return Resources(cpu=self.cpu_count * _THOUSANDTHS, memory=self.memory_total)
 
 
 def load_placement_facts(connection: Connection, devices: Iterable[str]) -> dict[str, PlacementFacts]:

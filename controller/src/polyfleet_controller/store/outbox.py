@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, literal, select, update
 
-from polyfleet_controller.store.groups import GROUP_OF_DEVICE, Group, group_parameters
 from polyfleet_controller.store.statements import insert_missing
 from polyfleet_controller.store.tables import DEVICE, OUTBOX
 from polyfleet_shared.topics import Channel
@@ -34,20 +33,9 @@ class Waiting:
 def send_desired(connection: Connection, devices: Sequence[str], *, now: datetime) -> None:
     """Send these devices their newest documents."""
     if devices:
-        connection.execute(delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(devices)))
+        statement = delete(OUTBOX).where(_DESIRED, OUTBOX.c.device == bindparam("to"))
+        connection.execute(statement, [{"to": device} for device in devices])
         connection.execute(insert(OUTBOX), [_desired_row(device, now) for device in devices])
-
-
-def send_desired_to_groups(connection: Connection, groups: Sequence[Group], *, now: datetime) -> None:
-    """Send every device of each group its newest document."""
-    if not groups:
-        return
-    members = select(DEVICE.c.name).where(GROUP_OF_DEVICE)
-    parameters = [group_parameters(group) for group in groups]
-    connection.execute(delete(OUTBOX).where(_DESIRED, OUTBOX.c.device.in_(members)), parameters)
-    connection.execute(
-        insert(OUTBOX).from_select(_COLUMNS, _desired_rows(now).where(GROUP_OF_DEVICE)), parameters
-    )
 
 
 def send_all_desired(connection: Connection, *, now: datetime) -> None:

@@ -242,11 +242,16 @@ class _Refusal(SQLModel, table=True):
 class _Workload(SQLModel, table=True):
     """`generation` counts manifests; `revision` is of the release in force, cut from `observed_generation`.
 
-    `failure_*` say why the newest manifest has no release; it is tried again at `retry_at`.
+    `failure_*` say why the newest manifest has no release; it is tried again at `retry_at`. `missing`
+    replicas found no device; it is placed anew at `place_at`, if that is set.
     """
 
     __tablename__ = "workload"
-    __table_args__ = (UniqueConstraint("namespace", "name"), Index("ix_workload_retry_at", "retry_at"))
+    __table_args__ = (
+        UniqueConstraint("namespace", "name"),
+        Index("ix_workload_retry_at", "retry_at"),
+        Index("ix_workload_place_at", "place_at"),
+    )
 
     uid: str = Field(primary_key=True)
     namespace: str
@@ -261,6 +266,8 @@ class _Workload(SQLModel, table=True):
     failure_message: str | None
     attempts: int = _number()
     retry_at: datetime | None = _time(nullable=True)
+    missing: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    place_at: datetime | None = _time(nullable=True)
 
 
 class _Release(SQLModel, table=True):

@@ -11,9 +11,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from polyfleet_controller.domain.devices import Admission
 from polyfleet_controller.domain.preflight import TargetGroup
-from polyfleet_controller.domain.selectors import Operator, Requirement, Selector
+from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.selectors import InvalidSelectorError, Selector
 from polyfleet_controller.domain.sync import Standing
-from polyfleet_controller.store.groups import ELIGIBLE
+from polyfleet_controller.store.fleet import ELIGIBLE
 from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, DEVICE_LABEL, PLATFORM_SET
 from polyfleet_controller.store.values import read_platforms
 
@@ -21,6 +22,8 @@ _EVERYTHING: Final = Selector()
 _SEPARATOR: Final = ","
 # What the controller counts as proof that an image is on the device.
 _PROVEN: Final = (Standing.RUNNING.value, Standing.COMPLETED.value)
+# In the key's order on both databases; another order would only make more groups.
+_CHILDREN: Final = func.aggregate_strings(ASSIGNMENT.c.child, _SEPARATOR)
 _UNJUDGED: Final = and_(
     DEVICE.c.admission == Admission.ADMITTED.value,
     or_(DEVICE.c.duplicate_since.is_not(None), DEVICE.c.platform_set.is_(None)),
@@ -30,8 +33,7 @@ _UNJUDGED: Final = and_(
 def load_targets(connection: Connection, selector: Selector = _EVERYTHING) -> tuple[TargetGroup, ...]:
     """All devices that are given work and that the selector selects."""
     proven = (
-        # In the key's order on both databases; another order would only make more groups.
-        select(func.aggregate_strings(ASSIGNMENT.c.child, _SEPARATOR))
+        select(_CHILDREN)
         .where(ASSIGNMENT.c.device == DEVICE.c.name, ASSIGNMENT.c.standing.in_(_PROVEN))
         .scalar_subquery()
     )
@@ -49,11 +51,21 @@ def load_targets(connection: Connection, selector: Selector = _EVERYTHING) -> tu
         TargetGroup(
             platform_set=row.platform_set,
             platforms=read_platforms(row.body),
-            proven=frozenset((row.children or "").split(_SEPARATOR)) - {""},
+            proven=_read_children(row.children),
             devices=row.devices,
         )
         for row in connection.execute(query)
     )
+
+
+def load_proven(connection: Connection) -> dict[str, frozenset[str]]:
+    """The children that each device proves to run, by the device's name; without any, it is not in it."""
+    query = (
+        select(ASSIGNMENT.c.device, _CHILDREN.label("children"))
+        .where(ASSIGNMENT.c.standing.in_(_PROVEN))
+        .group_by(ASSIGNMENT.c.device)
+    )
+    return {row.device: _read_children(row.children) for row in connection.execute(query)}
 
 
 def count_unjudged(connection: Connection, selector: Selector = _EVERYTHING) -> int:
@@ -90,6 +102,10 @@ def list_target_names(
     return names
 
 
+def _read_children(text: str | None) -> frozenset[str]:
+    return frozenset((text or "").split(_SEPARATOR)) - {""}
+
+
 def _selected(selector: Selector) -> ColumnElement[bool]:
     """What `Selector.matches` says of a device's labels."""
     return and_(true(), *map(_meets, selector.requirements))
@@ -107,5 +123,7 @@ def _meets(requirement: Requirement) -> ColumnElement[bool]:
             return DEVICE.c.name.in_(having)
         case Operator.DOES_NOT_EXIST:
             return DEVICE.c.name.not_in(having)
+        case Operator.GT | Operator.LT:
+            raise InvalidSelectorError("a selector compares no numbers")
         case _:
             assert_never(requirement.operator)

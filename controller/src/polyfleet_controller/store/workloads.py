@@ -1,12 +1,12 @@
 """Workloads and their releases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.images import ResolvedImage
@@ -167,6 +167,30 @@ def find_last_revision(connection: Connection, workload: str) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
+def save_placing(connection: Connection, uid: str, *, missing: int) -> None:
+    """Note that a workload was placed just now, and how many of its replicas found no device."""
+    connection.execute(update(WORKLOAD).where(WORKLOAD.c.uid == uid).values(missing=missing, place_at=None))
+
+
+def request_placing(connection: Connection, uids: Collection[str], *, now: datetime) -> None:
+    """Have these workloads placed anew."""
+    if uids:
+        statement = update(WORKLOAD).where(WORKLOAD.c.uid.in_(list(uids)), WORKLOAD.c.place_at.is_(None))
+        connection.execute(statement.values(place_at=now))
+
+
+def request_placing_of_missing(connection: Connection, *, now: datetime) -> None:
+    """Have the workloads placed anew of which replicas are missing."""
+    statement = update(WORKLOAD).where(WORKLOAD.c.missing > 0, WORKLOAD.c.place_at.is_(None))
+    connection.execute(statement.values(place_at=now))
+
+
+def list_unplaced(connection: Connection, *, now: datetime) -> tuple[str, ...]:
+    """The uids of the workloads that are to be placed anew, the longest waiting first."""
+    query = select(WORKLOAD.c.uid).where(WORKLOAD.c.place_at <= now).order_by(WORKLOAD.c.place_at)
+    return tuple(connection.execute(query).scalars())
+
+
 def load_placeable(connection: Connection, uid: str | None = None) -> tuple[Workload, ...]:
     """Workloads with the releases in force: all, or one."""
     query: Select[Any] = select(
@@ -207,7 +231,13 @@ def _read_placeable(row: ResultRow[Any]) -> Workload:
             image=_read_image(row.resolved),
         )
     return Workload(
-        uid=row.uid, namespace=row.namespace, name=row.name, release=release, failure=_read_failure(row)
+        uid=row.uid,
+        namespace=row.namespace,
+        name=row.name,
+        manifest=_read_manifest(row.manifest) if release is None else release.manifest,
+        release=release,
+        failure=_read_failure(row),
+        missing=row.missing,
     )
 
 

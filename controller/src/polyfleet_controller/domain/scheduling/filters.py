@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.platforms import match
+from polyfleet_controller.domain.platforms import Match, choose_child
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.requests import Replicas, Request, WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, find_untolerated
@@ -60,10 +60,13 @@ def _check_reach(request: Request, candidate: Candidate, _now: datetime) -> str 
     seconds = int(candidate.gone_for.total_seconds())
     if not candidate.placed:
         return f"the device has been out of reach for {seconds} s"
-    if candidate.gone_for < request.extent.patience:
+    patience = request.extent.patience
+    if patience is None or candidate.gone_for < patience:
         return None
-    patience = int(request.extent.patience.total_seconds())
-    return f"the device has been out of reach for {seconds} s; replicas are moved after {patience} s"
+    return (
+        f"the device has been out of reach for {seconds} s; "
+        f"replicas are moved after {int(patience.total_seconds())} s"
+    )
 
 
 def _check_node_selector(request: Request, candidate: Candidate, _now: datetime) -> str | None:
@@ -89,11 +92,11 @@ def _check_taints(request: Request, candidate: Candidate, now: datetime) -> str 
 
 def _check_platform(request: Request, candidate: Candidate, _now: datetime) -> str | None:
     """What runs everywhere is held on a device that its image does not cover, and goes on by itself later."""
-    if not isinstance(request.extent, Replicas) or match(candidate.platforms, request.children) is not None:
+    decides = request.excludes or isinstance(request.extent, Replicas)
+    if not request.children or not decides:
         return None
-    offered = ", ".join(str(child.platform) for child in request.children) or "no platform"
-    runs = ", ".join(str(item.platform) for item in candidate.platforms) or "none"
-    return f"the image has {offered}; the device runs {runs}"
+    choice = choose_child(candidate.platforms, request.children)
+    return None if isinstance(choice, Match) else str(choice)
 
 
 def _check_topology(request: Request, candidate: Candidate, _now: datetime) -> str | None:

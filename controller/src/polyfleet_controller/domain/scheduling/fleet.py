@@ -18,12 +18,14 @@ from polyfleet_shared.platforms import RunnablePlatform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A device that may be given work. `content` is the digest of what its document holds.
+    """A device that may be given work. `platform_set` names its `platforms`: the same name, the same list.
 
-    `gone_since` is when it went out of reach, None while it is connected.
+    `content` is the digest of what its document holds; `gone_since` is when it went out of reach, None while
+    it is connected.
     """
 
     name: str
+    platform_set: str
     platforms: tuple[RunnablePlatform, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from polyfleet_controller.domain.images import IndexChild
 from polyfleet_controller.domain.requirements import Requirement, find_unmet
 from polyfleet_controller.domain.scheduling.candidates import NO_RESOURCES, HostPort, Resources
-from polyfleet_controller.domain.taints import Toleration
+from polyfleet_controller.domain.taints import Effect, Taint, Toleration
 
+# A device out of reach counts as having this taint, as a node does in Kubernetes.
+UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 # As long as Kubernetes waits before it moves a pod off a node that went away.
 DEFAULT_PATIENCE: Final = timedelta(minutes=5)
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +25,10 @@ class Everywhere:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
-    """On so many devices. They move off a device that is gone for longer than `patience`."""
+    """On so many devices. They move off a device that is gone for longer than `patience`; None is never."""
 
     count: int
-    patience: timedelta = DEFAULT_PATIENCE
+    patience: timedelta | None = DEFAULT_PATIENCE
 
 
 Extent: TypeAlias = Everywhere | Replicas
@@ -76,7 +79,8 @@ class Spread:
 class Request:
     """Everything that decides where a workload runs.
 
-    `affinity` None asks nothing; else one of its terms must be met. `children` are the image's.
+    `affinity` None asks nothing; else one of its terms must be met. `children` are the image's, empty while
+    it is unknown; `excludes` the devices that none of them runs on, instead of holding it there.
     `uid` breaks ties, so that workloads that ask alike do not all crowd onto one device. The higher
     `priority` comes first where not all find room; it takes nothing from those that have it.
     """
@@ -92,3 +96,18 @@ class Request:
     ports: frozenset[HostPort] = frozenset()
     spreads: tuple[Spread, ...] = ()
     children: tuple[IndexChild, ...] = ()
+    excludes: bool = False
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether it takes something of a device that others then lack."""
+        return bool(self.ports) or self.resources != NO_RESOURCES
+
+
+def find_patience(tolerations: tuple[Toleration, ...]) -> timedelta | None:
+    """How long replicas stay on a device that is out of reach; None is for ever."""
+    gone = Taint(key=UNREACHABLE, effect=Effect.NO_EXECUTE, since=_BEGINNING)
+    ends = [toleration.ends_at(gone) for toleration in tolerations if toleration.covers(gone)]
+    if not ends:
+        return DEFAULT_PATIENCE
+    return None if None in ends else max(end for end in ends if end is not None) - _BEGINNING

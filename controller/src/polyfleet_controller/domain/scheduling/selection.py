@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from polyfleet_controller.domain.scheduling.candidates import Candidate
-from polyfleet_controller.domain.scheduling.filters import Refusal, find_refusal
+from polyfleet_controller.domain.scheduling.filters import FilterName, Refusal, find_refusal
 from polyfleet_controller.domain.scheduling.requests import (
     Everywhere,
     Replicas,
@@ -22,7 +22,8 @@ from polyfleet_controller.domain.scheduling.scorers import score
 class Selection:
     """`chosen` have the workload, by name. `refused` cannot have it; `spare` could, and are not needed.
 
-    `missing` replicas found no device.
+    `missing` replicas found no device that is within reach. Where that is so, those on devices out of reach
+    stay: they are chosen as well as refused.
     """
 
     chosen: frozenset[str]
@@ -35,12 +36,15 @@ def select(request: Request, candidates: Iterable[Candidate], *, now: datetime) 
     """Decide for a workload over all devices there are. Equal input gives equal output, in whatever order."""
     able: list[Candidate] = []
     refused: dict[str, Refusal] = {}
+    lingering: list[str] = []
     for candidate in candidates:
         refusal = find_refusal(request, candidate, now=now)
         if refusal is None:
             able.append(candidate)
-        else:
-            refused[candidate.name] = refusal
+            continue
+        refused[candidate.name] = refusal
+        if candidate.placed and refusal.filter is FilterName.REACH:
+            lingering.append(candidate.name)
     match request.extent:
         case Everywhere():
             chosen = frozenset(candidate.name for candidate in able)
@@ -48,7 +52,9 @@ def select(request: Request, candidates: Iterable[Candidate], *, now: datetime) 
         case Replicas(count=count):
             chosen = _choose(request, able, count, now)
             spare = frozenset(candidate.name for candidate in able) - chosen
-            return Selection(chosen=chosen, refused=refused, spare=spare, missing=count - len(chosen))
+            missing = count - len(chosen)
+            chosen |= frozenset(sorted(lingering)[:missing])
+            return Selection(chosen=chosen, refused=refused, spare=spare, missing=missing)
         case _:
             assert_never(request.extent)
 
