@@ -5,12 +5,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from polyfleet_controller.domain.platforms import Lack, Mismatch
+from polyfleet_controller.domain.scheduling.filters import FilterName
+from polyfleet_controller.domain.scheduling.scorers import ScorerName
 from polyfleet_controller.services.image_views import (
     CoveredDevices,
     ImageCheck,
     OnUncovered,
     PullSize,
     UncoveredDevices,
+)
+from polyfleet_controller.services.placement_reasons import (
+    DeviceReason,
+    RefusedDevices,
+    Score,
+    Verdict,
+    Why,
 )
 from polyfleet_controller.services.views import (
     Admission,
@@ -475,3 +484,34 @@ APPLIED: Final = Applied(
 )
 CHECK_COVERED: Final = replace(CHECK, devices=4326, uncovered=(), unjudged=0, warnings=())
 CHECK_NOBODY: Final = replace(CHECK_COVERED, devices=0, covered=())
+
+WHY = Why(
+    namespace="default",
+    name="hello",
+    replicas=4,
+    missing=1,
+    chosen=3,
+    chosen_names=("edge-1", "edge-2", "edge-3"),
+    spare=0,
+    refused=(
+        RefusedDevices(
+            filter=FilterName.NODE_SELECTOR,
+            message="nodeSelector wants site=berlin; the device has site=paris",
+            devices=12,
+            names=tuple(f"edge-{number}" for number in range(20, 30)),
+        ),
+        RefusedDevices(
+            filter=FilterName.MEMORY,
+            message="needs 512 MiB of memory, 310 MiB free",
+            devices=1,
+            names=("edge-7",),
+        ),
+    ),
+)
+WHY_DEVICE = DeviceReason(
+    device="edge-7",
+    verdict=Verdict.REFUSED,
+    filter=FilterName.MEMORY,
+    message="needs 512 MiB of memory, 310 MiB free",
+    scores=(Score(scorer=ScorerName.FIT, points=10.0), Score(scorer=ScorerName.ROOM, points=0.25)),
+)

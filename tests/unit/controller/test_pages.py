@@ -15,6 +15,7 @@ from polyfleet_controller.cli.event_table import draw_events
 from polyfleet_controller.cli.image_check_page import draw_applied, draw_image_check, draw_refusal
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
+from polyfleet_controller.cli.why_page import draw_device_reason, draw_why
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from polyfleet_controller.services.image_views import OnUncovered
 from polyfleet_shared.messages import PlatformSource
@@ -31,6 +32,8 @@ from view_examples import (
     RELEASE,
     STRANGER,
     STRANGER_DETAIL,
+    WHY,
+    WHY_DEVICE,
     WORKLOAD,
     WORKLOAD_DETAIL,
 )
@@ -55,6 +58,8 @@ PAGES: Final[dict[str, RenderableType]] = {
     "apply_refused": draw_refusal(replace(CHECK, on_uncovered=OnUncovered.REFUSE)),
     "image_check_covered": draw_image_check(CHECK_COVERED, NOW),
     "image_check_nobody": draw_image_check(CHECK_NOBODY, NOW),
+    "workload_why": draw_why(WHY),
+    "workload_why_device": draw_device_reason(WHY_DEVICE),
     "workload_list": draw_workload_list((WORKLOAD,), NOW),
     "workload_list_empty": draw_workload_list((), NOW),
     "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),

@@ -14,6 +14,7 @@ from polyfleet_controller.api.queries import NoQuery, PageQuery
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
 from polyfleet_controller.api.routes import NameInPath, Surroundings
 from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, WorkloadManifest
+from polyfleet_controller.services.placement_reasons import DeviceReason, Why
 from polyfleet_controller.services.views import (
     Applied,
     Change,
@@ -41,6 +42,7 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     """The routes of workloads and their releases."""
     router = APIRouter(prefix="/v1/workloads", tags=["workloads"])
     workloads, releases = around.services.workloads, around.services.releases
+    reasons = around.services.placement_reasons
     operation, clock = around.contract.operation, around.clock
     applying = CapacityLimiter(_APPLYING_THREADS)
 
@@ -98,6 +100,24 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     def delete_workload(namespace: NameInPath, name: NameInPath) -> Response:
         workloads.delete(namespace, name, now=clock())
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.get(
+        "/{namespace}/{name}/why",
+        summary="Say on which devices a workload runs, and which filter refuses the others",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(answers={HTTPStatus.OK: Why}, problems=_NOT_FOUND),
+    )
+    def explain_workload(namespace: NameInPath, name: NameInPath) -> Response:
+        return answer_view(reasons.explain(namespace, name, now=clock()))
+
+    @router.get(
+        "/{namespace}/{name}/why/{device}",
+        summary="Say why a workload runs on a device, or does not",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(answers={HTTPStatus.OK: DeviceReason}, problems=_NOT_FOUND),
+    )
+    def explain_device(namespace: NameInPath, name: NameInPath, device: NameInPath) -> Response:
+        return answer_view(reasons.explain_device(namespace, name, device, now=clock()))
 
     @router.get(
         "/{namespace}/{name}/releases",

@@ -8,6 +8,7 @@ from polyfleet_controller.cli.layout import styled
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
 from polyfleet_controller.cli.session import connect, name_workload, utc_now, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
+from polyfleet_controller.cli.why import explain_workload
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from polyfleet_controller.cli.workload_reading import read_workload
 from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE
@@ -80,6 +81,22 @@ def show_workload(
         names=(name_workload(namespace, name),),
         page=lambda: draw_workload(detail, utc_now()),
     )
+
+
+app.command(
+    "why",
+    help=teach(
+        "Say why a workload is where it is, and what keeps it off the other devices.",
+        (
+            ("polyfleet workload why hello", "who has it, and who is refused by which filter"),
+            (
+                "polyfleet workload why hello --device edge-7",
+                "the first filter that refuses one, with figures",
+            ),
+        ),
+        "It is decided anew as you ask, by the same rules that place workloads.",
+    ),
+)(explain_workload)
 
 
 @app.command(
