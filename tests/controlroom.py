@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from polyfleet_controller.domain.device_labels import LabelChange
 from polyfleet_controller.domain.images import ImageReference, IndexChild, ResolvedImage
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
+from polyfleet_controller.services.marks import Marks
 from polyfleet_controller.services.outbox import Outbox, OutboxMessage
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rescheduling import Rescheduling
-from polyfleet_controller.services.views import Applied, DeviceDetail, WorkloadDetail
+from polyfleet_controller.services.views import Applied, DeviceDetail, DeviceView, WorkloadDetail
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
 from polyfleet_shared.desired import DesiredDocument, read_desired
@@ -118,6 +120,7 @@ class ControlRoom:
         self.ingest = Ingest(database)
         self.outbox = Outbox(database)
         self.devices = Devices(database, self._wake)
+        self.marks = Marks(database, self._wake)
         self.events = Events(database)
         self.releases = Releases(database, self.shelf, self._wake)
         self.preflights = Preflights(database, self.shelf)
@@ -158,6 +161,10 @@ class ControlRoom:
 
     def show(self, device: "str | Voice") -> DeviceDetail:
         return self.devices.show(device if isinstance(device, str) else device.name)
+
+    def label(self, device: str, *remove: str, overwrite: bool = False, **labels: str) -> DeviceView:
+        change = LabelChange(set=labels, remove=remove, overwrite=overwrite)
+        return self.marks.label(device, change, now=self.now)
 
     def workload(self, name: str = "hello") -> WorkloadDetail:
         return self.workloads.get("default", name)

@@ -5,6 +5,8 @@ import base64
 import pytest
 
 from controlroom import PLATFORMS, ControlRoom, Voice, retained
+from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.devices import DeviceFilter
 from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
 from polyfleet_controller.services.pages import PageRequest
@@ -49,6 +51,44 @@ def test_devices_are_listed_by_what_they_have_in_common(room: ControlRoom) -> No
     assert names(room, DeviceFilter(labels={"kubernetes.io/arch": "amd64"})) == numbered(0, 4, 8)
     assert names(room, DeviceFilter(sync=Sync.IN_SYNC, labels={"floor": "0"})) == numbered(0, 2, 4, 6)
     assert names(room, DeviceFilter(labels={"site": "moon"})) == []
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_selector_lists_what_it_matches(room: ControlRoom) -> None:
+    room.label("dev-1", retired="")
+    room.label("dev-5", retired="2025")
+    everything = room.devices.list(PageRequest()).items
+    for text in (
+        "",
+        "site=roof",
+        "site!=roof",
+        "site in (roof,moon),floor=1",
+        "site notin (roof,moon)",
+        "retired",
+        "!retired",
+        "retired=",
+        "retired!=2025",
+        "retired notin (2025),retired",
+        "kubernetes.io/arch in (arm,arm64),!retired",
+        "polyfleet.io/variant",
+        "!polyfleet.io/variant,floor!=0",
+        "nobody.has/it",
+        "!nobody.has/it",
+    ):
+        selector = Selector.parse(text)
+        expected = [view.name for view in everything if selector.matches(view.labels)]
+        assert names(room, DeviceFilter(selector=selector)) == expected, text
+    assert names(room, DeviceFilter(selector=Selector.parse("!retired"), labels={"floor": "1"})) == [
+        "dev-3",
+        "dev-7",
+        "dev-9",
+    ]
+
+
+def test_no_list_compares_numbers(room: ControlRoom) -> None:
+    above = Requirement(key="floor", operator=Operator.GT, values=("1",))
+    with pytest.raises(ValueError, match="devices are not listed by floor>1"):
+        names(room, DeviceFilter(selector=Selector(requirements=(above,))))
 
 
 @pytest.mark.usefixtures("fleet")

@@ -12,6 +12,7 @@ from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel, format_topic
 
 TIME = "1990-05-01T10:00:00Z"
+RESERVED = "is reserved, as all under polyfleet.io/ is but for polyfleet.io/site"
 HELLO = "/v1/workloads/default/hello"
 
 
@@ -39,6 +40,7 @@ def listed(name: str = "edge-1", **changes: object) -> dict[str, object]:
         "generation": 1,
         "sync": "behind",
         "conditions": [],
+        "taints": [],
         **changes,
     }
 
@@ -120,6 +122,12 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
             }
         ],
         "refusals": ["up/reported: expected an object"],
+        "labels": [
+            {"key": "kubernetes.io/arch", "value": "amd64", "source": "inventory"},
+            {"key": "kubernetes.io/hostname", "value": "edge-1", "source": "inventory"},
+            {"key": "kubernetes.io/os", "value": "linux", "source": "inventory"},
+        ],
+        "ignoredLabels": [],
     }
 
 
@@ -149,6 +157,85 @@ def test_devices_are_filtered_by_all_that_is_given(api: Api) -> None:
         "sync=in_sync": [],
         "admission=pending": [],
     }
+
+
+def test_devices_are_selected_by_their_labels(api: Api) -> None:
+    api.add_device("edge-1", "linux/amd64", site="north")
+    api.add_device("edge-2", "linux/arm64", site="north", retired="")
+    api.add_device("edge-3", "linux/arm/v7", site="south")
+    assert {
+        selector: [
+            item["name"]
+            for item in api.ask("GET", "/v1/devices", params={"selector": selector, **more}).json()["items"]
+        ]
+        for selector, more in {
+            "": {},
+            "site=north,!retired": {},
+            "kubernetes.io/arch in (arm, arm64)": {},
+            "polyfleet.io/variant": {},
+            "site!=south": {"label": "kubernetes.io/arch=amd64", "connectivity": "online"},
+        }.items()
+    } == {
+        "": ["edge-1", "edge-2", "edge-3"],
+        "site=north,!retired": ["edge-1"],
+        "kubernetes.io/arch in (arm, arm64)": ["edge-2", "edge-3"],
+        "polyfleet.io/variant": ["edge-3"],
+        "site!=south": ["edge-1"],
+    }
+
+
+def test_a_device_is_labelled(api: Api) -> None:
+    device = api.add_device(tier="edge", site="paris")
+    change = {"set": {"site": "berlin", "rack": "3"}, "remove": ["never-there"], "overwrite": True}
+    answers = [api.ask("PATCH", "/v1/devices/edge-1/labels", change) for _ in range(2)]
+    own = listed()["labels"]
+    assert isinstance(own, dict)
+    expected = listed(labels={**own, "site": "berlin", "rack": "3", "tier": "edge"})
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, expected)] * 2
+    device.labels["polyfleet.io/tier"] = "gold"
+    device.describe()
+    shown = api.ask("GET", "/v1/devices/edge-1").json()
+    assert shown["device"] == expected
+    assert shown["labels"] == [
+        {"key": "kubernetes.io/arch", "value": "amd64", "source": "inventory"},
+        {"key": "kubernetes.io/hostname", "value": "edge-1", "source": "inventory"},
+        {"key": "kubernetes.io/os", "value": "linux", "source": "inventory"},
+        {"key": "rack", "value": "3", "source": "operator"},
+        {"key": "site", "value": "berlin", "source": "operator", "configured": "paris"},
+        {"key": "tier", "value": "edge", "source": "device"},
+    ]
+    assert shown["ignoredLabels"] == [
+        {
+            "key": "polyfleet.io/tier",
+            "value": "gold",
+            "message": f"polyfleet.io/tier {RESERVED}",
+        }
+    ]
+    removed = api.ask("PATCH", "/v1/devices/edge-1/labels", {"remove": ["site", "rack"]})
+    assert removed.json() == listed(labels={**own, "site": "paris", "tier": "edge"})
+
+
+def test_a_device_is_tainted(api: Api) -> None:
+    api.add_device()
+    dedicated = {"key": "dedicated", "value": "till", "effect": "NoSchedule"}
+    broken = {"key": "example.com/broken", "effect": "NoExecute"}
+    answers = [
+        api.ask("PATCH", "/v1/devices/edge-1/taints", change)
+        for change in (
+            {"set": [dedicated, broken]},
+            {"set": [{**dedicated, "value": "scale"}], "overwrite": True},
+            {"set": [broken], "remove": [{"key": "dedicated", "effect": "NoSchedule"}]},
+            {"remove": [{"key": "example.com/broken"}, {"key": "dedicated"}]},
+            {},
+        )
+    ]
+    first = {"key": "dedicated", "value": "till", "effect": "NoSchedule", "since": TIME}
+    second = {"key": "example.com/broken", "value": "", "effect": "NoExecute", "since": TIME}
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (200, listed(taints=taints))
+        for taints in ([first, second], [{**first, "value": "scale"}, second], [second], [], [])
+    ]
+    assert api.ask("GET", "/v1/devices").json() == {"items": [listed(taints=[])]}
 
 
 def test_pages_go_on_where_the_one_before_ended(api: Api) -> None:

@@ -22,7 +22,7 @@ from polyfleet_controller.services.health import Health
 from waiting import wait_until
 
 HELLO = "/v1/workloads/default/hello"
-KNOWN = "limit, cursor, admission, connectivity, platform, sync, label"
+KNOWN = "limit, cursor, admission, connectivity, platform, sync, label, selector"
 IS_NO_NAME = "is no name: use 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
 JSON = {"content-type": "application/json"}
 
@@ -68,6 +68,20 @@ def test_every_code_has_a_status_and_a_title() -> None:
         ("POST", "/v1/devices/nobody/admit", problem("device_not_found", "there is no device 'nobody'")),
         ("POST", "/v1/devices/nobody/resolve", problem("device_not_found", "there is no device 'nobody'")),
         ("GET", "/v1/devices/nobody/events", problem("device_not_found", "there is no device 'nobody'")),
+        (
+            "GET",
+            "/v1/devices?selector=site+in+north",
+            invalid(
+                "invalid_parameter",
+                (
+                    "selector",
+                    (
+                        "'site in north' is no selector: expected '(', got 'north'; write key=value, "
+                        "key!=value, key in (a,b), key notin (a,b), key or !key, separated by commas"
+                    ),
+                ),
+            ),
+        ),
         ("GET", HELLO, problem("workload_not_found", "there is no workload 'default/hello'")),
         ("DELETE", HELLO, problem("workload_not_found", "there is no workload 'default/hello'")),
         (
@@ -213,6 +227,88 @@ def test_a_body_that_cannot_be_taken_is_a_problem(
     assert api.ask("GET", "/v1/workloads").json() == {"items": []}
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        (
+            "labels",
+            {"set": {"kubernetes.io/arch": "arm64", "site": "a b"}, "remove": ["tier"]},
+            invalid(
+                "mark_refused",
+                (
+                    'set["kubernetes.io/arch"]',
+                    "kubernetes.io/arch is amd64 by edge-1's inventory, and cannot be set to arm64",
+                ),
+                (
+                    'set["site"]',
+                    "site=a b: a label's value is up to 63 of letters, digits, '-', '_' and '.'",
+                ),
+                (
+                    "remove[0]",
+                    (
+                        "tier is edge by edge-1's own configuration: "
+                        "remove it from [device.labels] in its agent.toml"
+                    ),
+                ),
+            ),
+        ),
+        (
+            "labels",
+            {"set": {"tier": "core"}},
+            invalid(
+                "mark_conflict",
+                (
+                    'set["tier"]',
+                    "tier is edge already, set by the device's configuration: overwrite it if core is meant",
+                ),
+            ),
+        ),
+        (
+            "labels",
+            {"set": {"tier": 7}, "force": True},
+            invalid(
+                "mark_refused",
+                ("force", "unknown field"),
+                ('set["tier"]', "expected a text, got the number 7"),
+            ),
+        ),
+        (
+            "taints",
+            {"set": [{"key": "dedicated", "value": "scale", "effect": "NoSchedule"}]},
+            invalid(
+                "mark_conflict",
+                ("set[0]", "dedicated:NoSchedule is till already: overwrite it if scale is meant"),
+            ),
+        ),
+        (
+            "taints",
+            {"set": [{"key": "dedicated", "effect": "Never"}], "remove": [{}]},
+            invalid(
+                "mark_refused",
+                (
+                    "set[0].effect",
+                    'expected one of NoSchedule, PreferNoSchedule, NoExecute, got the text "Never"',
+                ),
+                ("remove[0].key", "missing"),
+            ),
+        ),
+    ],
+)
+def test_marks_that_cannot_be_set_are_a_problem(
+    api: Api, path: str, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    api.add_device(tier="edge")
+    taint = {"key": "dedicated", "value": "till", "effect": "NoSchedule"}
+    before = api.ask("PATCH", "/v1/devices/edge-1/taints", {"set": [taint]}).json()
+    answer = api.ask("PATCH", f"/v1/devices/edge-1/{path}", body)
+    assert (answer.status_code, answer.headers["content-type"], answer.json()) == (
+        expected["status"],
+        "application/problem+json",
+        expected,
+    )
+    assert api.ask("GET", "/v1/devices/edge-1").json()["device"] == before
+
+
 def chunks() -> Iterator[bytes]:
     """Yield more than a body may have, without saying before how much it is."""
     for _ in range(BODY_LIMIT // 65536 + 1):
@@ -267,6 +363,7 @@ def test_a_failure_of_ours_tells_the_client_nothing_of_our_insides(backend: Back
     app = create_app(
         Services(
             devices=services.devices,
+            marks=services.marks,
             events=services.events,
             workloads=services.workloads,
             releases=services.releases,

@@ -60,6 +60,10 @@ REFINEMENTS: Final[Refinements] = {
 _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "limit": ("At most so many items.", {"minimum": 1, "maximum": MAX_LIMIT}),
     "cursor": ("The `nextCursor` of the page before; without it, the first page.", {}),
+    "selector": (
+        "Only those whose labels meet it: `site=north,tier in (a,b),!retired`, as Kubernetes writes it.",
+        {"examples": ["site=north,tier in (a,b),!retired"]},
+    ),
     "label": (
         "Only those with this label, `key=value`; given several times, with all of them.",
         {"items": {"type": "string", "pattern": "^[^=\\x00]+=[^\\x00]*$"}},

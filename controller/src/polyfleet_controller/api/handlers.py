@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from polyfleet_controller.api.contract import DOCUMENT_PATH
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
+from polyfleet_controller.domain.marks import MarkConflictError, MarkRefusedError
 from polyfleet_controller.services.errors import DevicesUncoveredError, InvalidPageError, NotFoundError
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.store.errors import StoreError
@@ -41,6 +42,13 @@ async def _handle_registry_failure(_request: Request, error: Exception) -> Respo
     failure = _as(RegistryFailure, error)
     detail = f"{failure.reason}: {failure.message}. {explain(failure.reason).next_step}"
     return answer_problem(ApiError(ProblemCode.IMAGE_UNRESOLVED, detail))
+
+
+async def _handle_mark_refusal(_request: Request, error: Exception) -> Response:
+    refusal = _as(MarkRefusedError, error)
+    conflicts = isinstance(refusal, MarkConflictError)
+    code = ProblemCode.MARK_CONFLICT if conflicts else ProblemCode.MARK_REFUSED
+    return answer_problem(ApiError(code, str(refusal), refusal.problems))
 
 
 async def _handle_page_error(_request: Request, error: Exception) -> Response:
@@ -95,6 +103,7 @@ _NOT_FOUND_CODES: Final = {
 HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     ApiError: _handle_api_error,
     NotFoundError: _handle_not_found,
+    MarkRefusedError: _handle_mark_refusal,
     InvalidPageError: _handle_page_error,
     DevicesUncoveredError: _handle_uncovered,
     RegistryFailure: _handle_registry_failure,

@@ -29,6 +29,8 @@ class ProblemCode(StrEnum):
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_JSON = "invalid_json"
     INVALID_MANIFEST = "invalid_manifest"
+    MARK_REFUSED = "mark_refused"
+    MARK_CONFLICT = "mark_conflict"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -45,6 +47,8 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
     ProblemCode.INVALID_MANIFEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.MARK_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.MARK_CONFLICT: HTTPStatus.CONFLICT,
     ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ProblemCode.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -61,6 +65,8 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.INVALID_PARAMETER: "A parameter cannot be read",
     ProblemCode.INVALID_JSON: "The body is no JSON",
     ProblemCode.INVALID_MANIFEST: "The manifest cannot be taken",
+    ProblemCode.MARK_REFUSED: "The device cannot be marked so",
+    ProblemCode.MARK_CONFLICT: "The device is marked otherwise, and the change does not overwrite",
     ProblemCode.BODY_TOO_LARGE: "The body is too large",
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than application/json",
     ProblemCode.STORE_UNAVAILABLE: "The controller's store does not answer",

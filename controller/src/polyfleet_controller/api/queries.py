@@ -48,6 +48,7 @@ class DeviceQuery(PageQuery):
     platform: Platform | None = None
     sync: Sync | None = None
     label: tuple[str, ...] = ()
+    selector: Selector | None = None
 
     def __post_init__(self) -> None:
         PageQuery.__post_init__(self)
@@ -68,6 +69,7 @@ class DeviceQuery(PageQuery):
             platform=self.platform,
             sync=self.sync,
             labels=self._labels,
+            selector=self.selector or Selector(),
         )
 
     @property

@@ -11,6 +11,7 @@ from polyfleet_controller.api.contract import NAME_PATTERN, Contract
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.health import HealthSource
+from polyfleet_controller.services.marks import Marks
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
@@ -25,6 +26,7 @@ class Services:
     """What the API serves."""
 
     devices: Devices
+    marks: Marks
     events: Events
     workloads: Workloads
     releases: Releases

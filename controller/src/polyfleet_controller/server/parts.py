@@ -12,6 +12,7 @@ from polyfleet_controller.server.scheduler import make_scheduler
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Ingest
+from polyfleet_controller.services.marks import Marks
 from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.outbox import Outbox
 from polyfleet_controller.services.placement_reasons import PlacementReasons
@@ -40,6 +41,7 @@ class Parts:
         self.monitor = Monitor(database, self._exchange, resolver=self._resolver, scheduler=self._scheduler)
         self._services = Services(
             devices=Devices(database, wake),
+            marks=Marks(database, wake),
             events=Events(database),
             workloads=Workloads(database, registry, wake),
             releases=releases,

@@ -6,42 +6,23 @@ from datetime import datetime
 from typing import Final
 
 from polyfleet_controller.domain.devices import Admission, Connectivity, Device, resolve_duplicate
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.domain.sync import Sync
+from polyfleet_controller.services.device_views import show_device, view_device
 from polyfleet_controller.services.errors import NotFoundError
-from polyfleet_controller.services.events import view_event
 from polyfleet_controller.services.lives import renew_lives
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.settlement import Change, settle
-from polyfleet_controller.services.views import (
-    AssignmentView,
-    DeviceDetail,
-    DeviceView,
-    Incarnation,
-    Page,
-)
+from polyfleet_controller.services.views import DeviceDetail, DeviceView, Page
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.devices import delete_device, load_device
 from polyfleet_controller.store.epochs import load_epoch
-from polyfleet_controller.store.events import list_events
-from polyfleet_controller.store.listings import (
-    ListedDevice,
-    NamedAssignment,
-    find_listed_device,
-    list_assignments,
-    list_devices,
-    load_inventory,
-    load_telemetry,
-)
+from polyfleet_controller.store.listings import find_listed_device, list_devices
 from polyfleet_controller.store.lives import load_lives, save_lives
-from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import clear_channels
-from polyfleet_controller.store.refusals import load_refusals
-from polyfleet_shared.messages import Condition, WorkloadReport
 from polyfleet_shared.platforms import Platform
-from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import DELIVERY, Channel
 
-_SHOWN_EVENTS: Final = 20
 _RETAINED: Final = tuple(channel for channel in Channel if DELIVERY[channel].retain)
 
 
@@ -54,6 +35,7 @@ class DeviceFilter:
     sync: Sync | None = None
     platform: Platform | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    selector: Selector = field(default_factory=Selector)
 
 
 _ALL: Final = DeviceFilter()
@@ -80,11 +62,12 @@ class Devices:
                 connection,
                 equal=_columns(filters),
                 labels=filters.labels,
+                requirements=filters.selector.requirements,
                 limit=page.limit + 1,
                 after=None if after is None else after[0],
             )
         return cut_page(
-            rows, page, key=lambda row: [row.device.name], view=lambda row: _view_device(row, epoch)
+            rows, page, key=lambda row: [row.device.name], view=lambda row: view_device(row, epoch)
         )
 
     def show(self, name: str) -> DeviceDetail:
@@ -98,7 +81,7 @@ class Devices:
             listed = find_listed_device(connection, name)
             if listed is None:
                 raise NotFoundError("device", name)
-            return _show(connection, listed)
+            return show_device(connection, listed)
 
     def admit(self, name: str, *, now: datetime) -> DeviceView:
         """Give a pending device work; nothing changes for one that is admitted.
@@ -145,7 +128,7 @@ class Devices:
             self._on_change()
         if listed is None:
             raise NotFoundError("device", name)
-        return _view_device(listed, epoch)
+        return view_device(listed, epoch)
 
 
 def _admit(device: Device) -> Device:
@@ -171,83 +154,3 @@ def _columns(filters: DeviceFilter) -> dict[str, str]:
         "platform": filters.platform,
     }
     return {column: str(value) for column, value in wanted.items() if value is not None}
-
-
-def _view_device(listed: ListedDevice, epoch: int) -> DeviceView:
-    device = listed.device
-    observed = device.observed
-    return DeviceView(
-        name=device.name,
-        admission=device.admission,
-        connectivity=device.contact.connectivity,
-        since=device.contact.since,
-        last_seen=device.last_seen,
-        platform=device.platform,
-        platform_source=listed.platform_source,
-        agent_version=listed.agent_version,
-        labels=listed.labels,
-        epoch=epoch,
-        generation=device.document.generation,
-        observed_epoch=None if observed is None else observed.epoch,
-        observed_generation=None if observed is None else observed.generation,
-        sync=device.sync,
-        conditions=_own_conditions(device) + listed.conditions,
-    )
-
-
-def _own_conditions(device: Device) -> tuple[Condition, ...]:
-    """What the controller knows to be wrong, beside what the device says."""
-    conditions: list[Condition] = []
-    if device.duplicate_since is not None:
-        since = device.duplicate_since.isoformat(timespec="seconds")
-        message = f"a former machine of this name came online again at {since}; its document is frozen"
-        conditions.append(Condition(reason=Reason.DUPLICATE_DEVICE, message=message))
-    if device.document.oversized is not None:
-        conditions.append(Condition(reason=Reason.OVERSIZED_DOCUMENT, message=device.document.oversized))
-    return tuple(conditions)
-
-
-def _show(connection: Connection, listed: ListedDevice) -> DeviceDetail:
-    device = listed.device
-    inventory = load_inventory(connection, device.name)
-    telemetry = load_telemetry(connection, device.name)
-    lives = load_lives(connection, [device.name]).get(device.name, {})
-    report = load_reports(connection, [device.name]).get(device.name)
-    reports = {} if report is None else {item.uid: item for item in report.workloads}
-    if telemetry is not None and telemetry.stamp.incarnation != device.lives.current:
-        telemetry = None
-    return DeviceDetail(
-        device=_view_device(listed, load_epoch(connection)),
-        platforms=() if inventory is None else inventory.platforms,
-        host=None if inventory is None else inventory.host,
-        telemetry=telemetry,
-        incarnations=tuple(
-            Incarnation(
-                incarnation=life.incarnation, first_seen=life.first_seen, superseded_at=life.superseded_at
-            )
-            for life in lives.values()
-        ),
-        assignments=tuple(
-            _view_assignment(item, reports.get(item.assignment.workload))
-            for item in list_assignments(connection, device.name)
-        ),
-        events=tuple(
-            view_event(event) for event in list_events(connection, device.name, limit=_SHOWN_EVENTS)
-        ),
-        refusals=tuple(refusal.message for refusal in load_refusals(connection, [device.name])),
-    )
-
-
-def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> AssignmentView:
-    assignment = named.assignment
-    return AssignmentView(
-        uid=assignment.workload,
-        namespace=named.namespace,
-        name=named.name,
-        release=assignment.release,
-        platform=assignment.image_platform,
-        child=assignment.child,
-        held=assignment.held,
-        standing=assignment.standing,
-        report=report,
-    )

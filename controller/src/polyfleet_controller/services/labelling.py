@@ -1,13 +1,20 @@
-"""What new inventories make of devices' labels: the only messages that change them."""
+"""What devices' labels come to, and what new inventories make of them: no other message changes them."""
 
 from collections.abc import Mapping
 
 from polyfleet_controller.domain.device_labels import DeviceLabels
 from polyfleet_controller.store.database import Connection
+from polyfleet_controller.store.listings import load_inventory
 from polyfleet_controller.store.marks import PlacementFacts, load_operator_labels, load_placement_facts
 from polyfleet_controller.store.messages import StoredInventory
 
 Labels = Mapping[str, Mapping[str, str]]
+
+
+def load_device_labels(connection: Connection, device: str) -> DeviceLabels:
+    """What each source says of a device."""
+    operator = load_operator_labels(connection, [device]).get(device, {})
+    return DeviceLabels.gather(device, load_inventory(connection, device), operator)
 
 
 def count_labels(connection: Connection, inventories: Mapping[str, StoredInventory]) -> Labels:

@@ -6,10 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from polyfleet_controller.domain.device_labels import DeviceLabel, IgnoredLabel, LabelSource
 from polyfleet_controller.domain.devices import Admission, Connectivity
 from polyfleet_controller.domain.image_failures import ImageFailure
 from polyfleet_controller.domain.moved_tags import Alarm
 from polyfleet_controller.domain.sync import Standing, Sync
+from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -24,17 +26,22 @@ __all__ = [
     "Child",
     "Connectivity",
     "DeviceDetail",
+    "DeviceLabel",
     "DevicePlacement",
     "DeviceView",
+    "Effect",
     "EventView",
+    "IgnoredLabel",
     "ImageCheck",
     "ImageFailure",
     "Incarnation",
+    "LabelSource",
     "Page",
     "PlatformCount",
     "ReleaseView",
     "Standing",
     "Sync",
+    "Taint",
     "WorkloadDetail",
     "WorkloadView",
 ]
@@ -69,6 +76,7 @@ class DeviceView:
     observed_generation: int | None
     sync: Sync
     conditions: tuple[Condition, ...]
+    taints: tuple[Taint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +122,10 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceDetail:
-    """Everything about one device. `refusals` are its latest messages that could not be taken, with why."""
+    """Everything about one device. `refusals` are its latest messages that could not be taken, with why.
+
+    `labels` say of each label who has set it, `ignored_labels` what its configuration says in vain.
+    """
 
     device: DeviceView
     platforms: tuple[RunnablePlatform, ...]
@@ -124,6 +135,8 @@ class DeviceDetail:
     assignments: tuple[AssignmentView, ...]
     events: tuple[EventView, ...]
     refusals: tuple[str, ...]
+    labels: tuple[DeviceLabel, ...] = ()
+    ignored_labels: tuple[IgnoredLabel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

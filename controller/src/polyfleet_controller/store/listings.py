@@ -1,6 +1,6 @@
 """Devices and placements as lists show them: a page at a time, filtered by what has an index."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,12 @@ from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.devices import Connectivity, Device
 from polyfleet_controller.domain.placement import Assignment
+from polyfleet_controller.domain.requirements import Requirement
+from polyfleet_controller.domain.taints import Taint
 from polyfleet_controller.store.assignments import read_assignment
 from polyfleet_controller.store.devices import read_device
+from polyfleet_controller.store.label_filters import meets
+from polyfleet_controller.store.marks import load_operator_labels, load_taints
 from polyfleet_controller.store.tables import (
     ASSIGNMENT,
     DEVICE,
@@ -44,6 +48,7 @@ class ListedDevice:
     agent_version: str | None
     labels: Mapping[str, str]
     conditions: tuple[Condition, ...]
+    taints: tuple[Taint, ...]
 
 
 def list_devices(
@@ -51,25 +56,31 @@ def list_devices(
     *,
     equal: Mapping[str, str],
     labels: Mapping[str, str],
+    requirements: Sequence[Requirement],
     limit: int,
     after: str | None,
 ) -> tuple[ListedDevice, ...]:
-    """Devices by name, after a name, whose columns equal these values and that have all of the labels."""
+    """Devices by name, after a name, whose columns equal these values and that have all of the labels.
+
+    They meet all of the requirements, too.
+    """
     query = _select_listed().order_by(DEVICE.c.name).limit(limit)
     for column, value in equal.items():
         query = query.where(DEVICE.c[column] == value)
     for key, value in labels.items():
         label = select(DEVICE_LABEL.c.device).where(DEVICE_LABEL.c.key == key, DEVICE_LABEL.c.value == value)
         query = query.where(DEVICE.c.name.in_(label))
+    for requirement in requirements:
+        query = query.where(meets(requirement))
     if after is not None:
         query = query.where(DEVICE.c.name > after)
-    return tuple(_read_listed(row) for row in connection.execute(query))
+    return _read_listed(connection, connection.execute(query).all())
 
 
 def find_listed_device(connection: Connection, name: str) -> ListedDevice | None:
     """One device."""
-    row = connection.execute(_select_listed().where(DEVICE.c.name == name)).first()
-    return None if row is None else _read_listed(row)
+    rows = connection.execute(_select_listed().where(DEVICE.c.name == name)).all()
+    return next(iter(_read_listed(connection, rows)), None)
 
 
 def load_inventory(connection: Connection, device: str) -> Inventory | None:
@@ -164,12 +175,19 @@ def _select_listed() -> Select[Any]:
     )
 
 
-def _read_listed(row: ResultRow[Any]) -> ListedDevice:
-    source = row.platform_source
-    return ListedDevice(
-        device=read_device(row),
-        platform_source=None if source is None else PlatformSource(source),
-        agent_version=row.agent_version,
-        labels={} if row.labels is None else read_labels(row.labels),
-        conditions=read_conditions(row.conditions) if row.conditions else (),
+def _read_listed(connection: Connection, rows: Sequence[ResultRow[Any]]) -> tuple[ListedDevice, ...]:
+    taints = load_taints(connection, [row.name for row in rows])
+    # Without an inventory, there is nothing but what operators have set.
+    bare = [row.name for row in rows if row.labels is None]
+    operator = load_operator_labels(connection, bare) if bare else {}
+    return tuple(
+        ListedDevice(
+            device=read_device(row),
+            platform_source=None if row.platform_source is None else PlatformSource(row.platform_source),
+            agent_version=row.agent_version,
+            labels=operator.get(row.name, {}) if row.labels is None else read_labels(row.labels),
+            conditions=read_conditions(row.conditions) if row.conditions else (),
+            taints=taints.get(row.name, ()),
+        )
+        for row in rows
     )
