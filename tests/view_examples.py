@@ -30,15 +30,20 @@ from polyfleet_controller.services.views import (
     Child,
     Connectivity,
     DeviceDetail,
+    DeviceLabel,
     DevicePlacement,
     DeviceView,
+    Effect,
     EventView,
+    IgnoredLabel,
     ImageFailure,
     Incarnation,
+    LabelSource,
     PlatformCount,
     ReleaseView,
     Standing,
     Sync,
+    Taint,
     WorkloadDetail,
     WorkloadView,
 )
@@ -79,13 +84,17 @@ DEVICE: Final = DeviceView(
     platform=ARM,
     platform_source=PlatformSource.CONFIGURED,
     agent_version="0.1.0",
-    labels={"site": "north", "kubernetes.io/arch": "arm"},
+    labels={"site": "north", "kubernetes.io/arch": "arm", "tier": "edge", "spare": ""},
     epoch=1,
     generation=5,
     observed_epoch=1,
     observed_generation=4,
     sync=Sync.FAILING,
     conditions=(Condition(reason=Reason.DUPLICATE_DEVICE, message="incarnation 3f0c is online too"),),
+    taints=(
+        Taint(key="dedicated", value="till", effect=Effect.NO_SCHEDULE, since=ago(days=3)),
+        Taint(key="example.com/broken", effect=Effect.NO_EXECUTE, since=ago(minutes=5)),
+    ),
 )
 STRANGER: Final = DeviceView(
     name="a-rather-long-name-42",
@@ -288,6 +297,19 @@ DEVICE_DETAIL: Final = DeviceDetail(
     assignments=ASSIGNMENTS,
     events=EVENTS,
     refusals=('up/reported: workloads[0].phase: expected one of pending, pulling, got the text "dancing"',),
+    labels=(
+        DeviceLabel(key="kubernetes.io/arch", value="arm", source=LabelSource.INVENTORY),
+        DeviceLabel(key="site", value="north", source=LabelSource.OPERATOR, configured="south"),
+        DeviceLabel(key="spare", value="", source=LabelSource.OPERATOR),
+        DeviceLabel(key="tier", value="edge", source=LabelSource.DEVICE),
+    ),
+    ignored_labels=(
+        IgnoredLabel(
+            key="kubernetes.io/arch",
+            value="mips",
+            message="kubernetes.io/arch is arm by edge-7's inventory, and cannot be set to mips",
+        ),
+    ),
 )
 STRANGER_DETAIL: Final = DeviceDetail(
     device=STRANGER,

@@ -373,6 +373,153 @@ def test_a_fleet_of_more_than_a_page_is_listed_whole(api: Api, polyfleet: Polyfl
     assert (code, [item["name"] for item in json.loads(text)["items"]], errors) == (0, names, "")
 
 
+def test_devices_are_listed_by_a_selector(api: Api, polyfleet: Polyfleet) -> None:
+    api.add_device("edge-1", site="north")
+    api.add_device("edge-2", "linux/arm64", site="north")
+    api.add_device("edge-3", "linux/arm/v7")
+    found = {
+        asked: polyfleet("device", "list", "-o", "name", *asked)
+        for asked in (
+            ("-l", "site=north"),
+            ("-l", "kubernetes.io/arch in (arm,arm64)", "--selector", "site"),
+            ("--label", "!site"),
+            ("-l", ""),
+        )
+    }
+    assert found == {
+        asked: (0, "".join(f"device.polyfleet.io/{name}\n" for name in names), "")
+        for asked, names in zip(
+            found, (["edge-1", "edge-2"], ["edge-2"], ["edge-3"], ["edge-1", "edge-2", "edge-3"]), strict=True
+        )
+    }
+    code, text, errors = polyfleet("device", "list", "-l", "site in north")
+    assert (code, text) == (2, "")
+    assert "'site in north' is no selector: expected '(', got 'north'" in errors
+
+
+def test_a_device_is_labelled(api: Api, polyfleet: Polyfleet) -> None:
+    api.add_device(site="paris", tier="edge")
+    label = ("device", "label", "edge-1")
+    called = "device.polyfleet.io/edge-1"
+    assert [
+        polyfleet(*label, "rack=3", "kubernetes.io/arch=amd64"),
+        polyfleet(*label, "rack=3", "never-there-", "-o", "name"),
+        polyfleet(*label, "site=berlin", "rack=4"),
+        polyfleet(*label, "site=berlin", "rack=4", "--overwrite"),
+        polyfleet(*label, "--list", "rack-"),
+        polyfleet(*label, "site-"),
+        polyfleet(*label, "kubernetes.io/arch=arm64", "tier-", "a b=c"),
+        polyfleet(*label, "rack", "tier=1", "tier=2"),
+        polyfleet(*label),
+    ] == [
+        (0, f"{called} labelled\n", ""),
+        (0, f"{called}\n", ""),
+        (
+            1,
+            "",
+            (
+                f"polyfleet: {called} is not changed:\n"
+                "  rack is 3 already, set by an operator: overwrite it if 4 is meant\n"
+                "  site is paris already, set by the device's configuration: "
+                "overwrite it if berlin is meant\n"
+                "Give --overwrite where that is meant.\n"
+            ),
+        ),
+        (0, f"{called} labelled\n", ""),
+        (
+            0,
+            (
+                "kubernetes.io/arch=amd64 (inventory)\n"
+                "kubernetes.io/hostname=edge-1 (inventory)\n"
+                "kubernetes.io/os=linux (inventory)\n"
+                "site=berlin (operator; the device's configuration says paris)\n"
+                "tier=edge (the device's configuration)\n"
+            ),
+            "",
+        ),
+        (
+            0,
+            f"{called} labelled\n",
+            f"{called}: site is paris now, as the device's own configuration says\n",
+        ),
+        (
+            2,
+            "",
+            (
+                f"polyfleet: {called} is not changed:\n"
+                "  a b=c: a label's key is 1 to 63 of letters, digits, '-', '_' and '.'\n"
+                "  kubernetes.io/arch is amd64 by edge-1's inventory, and cannot be set to arm64\n"
+                "  tier is edge by edge-1's own configuration: "
+                "remove it from [device.labels] in its agent.toml\n"
+            ),
+        ),
+        (
+            2,
+            "",
+            (
+                "polyfleet: 'rack' sets and removes nothing: write KEY=VALUE or KEY-\n"
+                "tier is set to 1 and to 2: do one of both\n"
+            ),
+        ),
+        (2, "", "polyfleet: nothing to set or to remove: write KEY=VALUE or KEY-, or --list to see all\n"),
+    ]
+    code, text, errors = polyfleet(*label, "--list", "-o", "json")
+    shown = api.ask("GET", "/v1/devices/edge-1").json()
+    assert (code, json.loads(text), errors) == (0, {"items": shown["labels"]}, "")
+    code, text, errors = polyfleet(*label, "rack=5", "-o", "yaml")
+    assert (code, errors) == (0, "")
+    assert yaml.safe_load(text) == api.ask("GET", "/v1/devices/edge-1").json()["device"]
+
+
+def test_a_device_is_tainted(api: Api, polyfleet: Polyfleet) -> None:
+    api.add_device()
+    taint = ("device", "taint", "edge-1")
+    called = "device.polyfleet.io/edge-1"
+    assert [
+        polyfleet(*taint, "dedicated=till:NoSchedule", "broken:NoExecute"),
+        polyfleet(*taint, "dedicated=scale:NoSchedule"),
+        polyfleet(*taint, "dedicated=scale:NoSchedule", "--overwrite", "--list"),
+        polyfleet(*taint, "broken=x:NoExecute-"),
+        polyfleet(*taint, "dedicated=x:Never", "dedicated"),
+        polyfleet(*taint, "dedicated-", "never-there-"),
+        polyfleet(*taint, "--list"),
+    ] == [
+        (0, f"{called} tainted\n", ""),
+        (
+            1,
+            "",
+            (
+                f"polyfleet: {called} is not changed:\n"
+                "  dedicated:NoSchedule is till already: overwrite it if scale is meant\n"
+                "Give --overwrite where that is meant.\n"
+            ),
+        ),
+        (
+            0,
+            (
+                "broken:NoExecute, since ##### d ago (1990-05-01 10:00:00Z)\n"
+                "dedicated=scale:NoSchedule, since ##### d ago (1990-05-01 10:00:00Z)\n"
+            ),
+            "",
+        ),
+        (0, f"{called} tainted\n", ""),
+        (
+            2,
+            "",
+            (
+                "polyfleet: 'dedicated=x:Never': an effect is one of NoSchedule, PreferNoSchedule, "
+                "NoExecute, not 'Never'\n"
+                "'dedicated' sets and removes nothing: write KEY=VALUE:EFFECT, KEY:EFFECT- or KEY-\n"
+            ),
+        ),
+        (0, f"{called} untainted\n", ""),
+        (0, "no taints\n", ""),
+    ]
+    code, text, errors = polyfleet(*taint, "broken:NoExecute", "--list", "-o", "json")
+    taints = api.ask("GET", "/v1/devices/edge-1").json()["device"]["taints"]
+    assert (code, json.loads(text), errors) == (0, {"items": taints}, "")
+
+
 def test_a_device_is_shown(api: Api, polyfleet: Polyfleet, image: PushedImage) -> None:
     device = api.add_device(site="north")
     release = api.ask("PUT", "/v1/workloads/default/hello", manifest(image.reference)).json()["workload"][
@@ -393,8 +540,10 @@ document      wanted 1.2, confirmed 1.2
 host          edge-1, Debian GNU/Linux 12, kernel 6.1.0, Podman 4.3.1
 hardware      2 CPUs (x86_64), 1.0 GiB memory, 16.0 GiB disk
 agent         0.1.0
-labels        kubernetes.io/arch=amd64, kubernetes.io/hostname=edge-1, kubernetes.io/os=linux,
-              site=north
+labels        kubernetes.io/arch=amd64 (inventory)
+              kubernetes.io/hostname=edge-1 (inventory)
+              kubernetes.io/os=linux (inventory)
+              site=north (the device's configuration)
 
 Workload default/hello
   phase     running, ready for 1 min 1 s, 0 restarts

@@ -61,7 +61,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "limit": ("At most so many items.", {"minimum": 1, "maximum": MAX_LIMIT}),
     "cursor": ("The `nextCursor` of the page before; without it, the first page.", {}),
     "selector": (
-        "Only those whose labels meet it: `site=north,tier in (a,b),!retired`, as Kubernetes writes it.",
+        "The devices whose labels meet it: `site=north,tier in (a,b),!retired`, as Kubernetes writes it.",
         {"examples": ["site=north,tier in (a,b),!retired"]},
     ),
     "label": (
@@ -70,7 +70,6 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     ),
     "reference": ("The image, `registry/path[:tag][@digest]`.", {}),
     "workload": ("For the devices that this workload, `[namespace/]name`, is meant for, by its policy.", {}),
-    "selector": ("For the devices whose labels this selector, in Kubernetes' syntax, selects.", {}),
 }
 
 

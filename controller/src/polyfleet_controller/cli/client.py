@@ -17,7 +17,9 @@ _ANSWER_LIMIT: Final = 64 * 1024 * 1024
 _PAGE_LIMIT: Final = 500
 # A proxy from the environment never leads to this machine itself.
 _DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-_INPUT_CODES: Final = frozenset({"invalid_parameter", "invalid_json", "invalid_manifest", "body_too_large"})
+_INPUT_CODES: Final = frozenset(
+    {"invalid_parameter", "invalid_json", "invalid_manifest", "mark_refused", "body_too_large"}
+)
 
 
 class UnreachableError(CommandError):
@@ -63,6 +65,10 @@ class Client:
     def put(self, path: str, document: JsonValue) -> JsonValue:
         """Create or change."""
         return self._ask("PUT", path, body=dump_json(document))
+
+    def patch(self, path: str, change: JsonValue) -> JsonValue:
+        """Change a part."""
+        return self._ask("PATCH", path, body=dump_json(change))
 
     def post(self, path: str) -> JsonValue:
         """Do."""

@@ -4,6 +4,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from polyfleet_controller.cli.device_marks import LABEL_HELP, TAINT_HELP, label_device, taint_device
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.event_table import draw_events
@@ -30,6 +31,8 @@ app: Final = typer.Typer(
             ("polyfleet device list", "one line each"),
             ("polyfleet device show edge-7", "all about one, each reason with its next step"),
             ("polyfleet device admit edge-7", "let a pending device have work"),
+            ("polyfleet device label edge-7 site=north", "for workloads to choose it by"),
+            ("polyfleet device taint edge-7 broken:NoExecute", "keep workloads off it"),
         ),
     ),
     context_settings=CONTEXT_SETTINGS,
@@ -46,7 +49,8 @@ app: Final = typer.Typer(
         (
             ("polyfleet device list --connectivity offline", "who does not answer"),
             ("polyfleet device list --sync failing", "who needs somebody"),
-            ("polyfleet device list --platform linux/arm/v7 --label site=north", ""),
+            ("polyfleet device list -l 'site in (north,east),!retired'", "by labels, as kubectl's -l"),
+            ("polyfleet device list --platform linux/arm/v7 -l site=north", ""),
             ("polyfleet device list --admission pending -o name", "who waits to be admitted"),
         ),
         "GEN is the generation of the document that the device has confirmed / that it should have.",
@@ -61,9 +65,15 @@ def list_devices(
     connectivity: Annotated[Connectivity | None, typer.Option(help="That are so connected.")] = None,
     sync: Annotated[Sync | None, typer.Option(help="That stand so.")] = None,
     admission: Annotated[Admission | None, typer.Option(help="That are, or are not, admitted.")] = None,
-    label: Annotated[
+    selector: Annotated[
         list[str] | None,
-        typer.Option("--label", "-l", metavar="KEY=VALUE", help="With this label; repeatable."),
+        typer.Option(
+            "--selector",
+            "-l",
+            "--label",
+            metavar="SELECTOR",
+            help="Whose labels meet this, as for `kubectl get nodes`; repeatable.",
+        ),
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
@@ -72,7 +82,7 @@ def list_devices(
         "connectivity": connectivity,
         "sync": sync,
         "admission": admission,
-        "label": label,
+        "selector": ",".join(each for each in selector or () if each.strip()),
     }
     with connect(ctx) as client:
         items = list(client.items("/v1/devices", {key: value for key, value in given.items() if value}))
@@ -136,6 +146,10 @@ def list_events(
         page=lambda: draw_events(events, utc_now(), names) if events else styled("no events"),
         wraps=False,
     )
+
+
+app.command("label", help=LABEL_HELP)(label_device)
+app.command("taint", help=TAINT_HELP)(taint_device)
 
 
 @app.command(

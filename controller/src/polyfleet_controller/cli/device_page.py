@@ -26,6 +26,7 @@ from polyfleet_controller.cli.layout import (
     make_table,
     styled,
 )
+from polyfleet_controller.cli.mark_lines import say_ignored, say_labels, say_taints
 from polyfleet_controller.cli.words import (
     NOTHING,
     PROVEN,
@@ -97,8 +98,18 @@ def _facts(detail: DeviceDetail, now: datetime) -> Iterator[tuple[str, str | Tex
     yield "agent", device.agent_version or NOTHING
     if detail.telemetry is not None:
         yield "load", _say_load(detail.telemetry, now)
-    if device.labels:
-        yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(device.labels.items()))
+    yield from _marks(detail, now)
+
+
+def _marks(detail: DeviceDetail, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    for name, lines in (
+        ("labels", say_labels(detail.labels)),
+        ("not counted", say_ignored(detail.ignored_labels)),
+        ("taints", say_taints(detail.device.taints, now)),
+    ):
+        told = list(lines)
+        if told:
+            yield name, join_lines(told)
 
 
 def _say_platform(platform: Platform, source: PlatformSource, platforms: Iterable[RunnablePlatform]) -> str:
