@@ -5,7 +5,6 @@ import base64
 import pytest
 
 from controlroom import PLATFORMS, ControlRoom, Voice, retained
-from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.devices import DeviceFilter
 from polyfleet_controller.services.errors import InvalidPageError, NotFoundError
@@ -83,12 +82,6 @@ def test_a_selector_lists_what_it_matches(room: ControlRoom) -> None:
         "dev-7",
         "dev-9",
     ]
-
-
-def test_no_list_compares_numbers(room: ControlRoom) -> None:
-    above = Requirement(key="floor", operator=Operator.GT, values=("1",))
-    with pytest.raises(ValueError, match="devices are not listed by floor>1"):
-        names(room, DeviceFilter(selector=Selector(requirements=(above,))))
 
 
 @pytest.mark.usefixtures("fleet")

@@ -206,14 +206,11 @@ def test_a_method_that_is_not_allowed_comes_with_those_that_are(api: Api) -> Non
         ),
         (
             JSON,
-            b'{"apiVersion": "polyfleet.io/v1", "kind": "Workload", "metadata": {}, "spec": {"replicas": 1}}',
+            b'{"apiVersion": "polyfleet.io/v1", "kind": "Workload", "metadata": {}, "spec": {"paused": 1}}',
             invalid(
                 "invalid_manifest",
                 ("metadata.name", "missing"),
-                (
-                    "spec.replicas",
-                    "has no meaning here: a workload runs once on every device that its image covers",
-                ),
+                ("spec.paused", "not supported in this version; leave it out"),
                 ("spec.template", "missing"),
             ),
         ),

@@ -73,12 +73,15 @@ OPERATIONS = (
     ("GET", "/v1/workloads"),
     ("GET", WORKLOAD),
     ("GET", f"{WORKLOAD}/releases"),
+    ("GET", f"{WORKLOAD}/why"),
+    ("GET", f"{WORKLOAD}/why/{{device}}"),
     ("PUT", WORKLOAD),
     ("DELETE", DEVICE),
     ("DELETE", WORKLOAD),
 )
 EXISTING: dict[str, dict[str, Any]] = {
     DEVICE: {"name": "edge-1"},
+    f"{WORKLOAD}/why/": {"namespace": "default", "name": "hello", "device": "edge-1"},
     WORKLOAD: {"namespace": "default", "name": "hello"},
 }
 

@@ -107,15 +107,14 @@ def test_one_mistake_and_nothing_is_applied(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:
     wrong = manifest(image.reference, name="wrong")
-    wrong["spec"]["replicas"] = 3
+    wrong["spec"]["paused"] = True
     file = write(tmp_path / "both.yaml", manifest(image.reference), wrong)
     assert polyfleet("apply", "-f", file) == (
         2,
         "",
         (
             "polyfleet: nothing was applied:\n"
-            f"{file}:24: document 2: spec.replicas: has no meaning here: a workload runs once on every "
-            "device that its image covers\n"
+            f"{file}:24: document 2: spec.paused: not supported in this version; leave it out\n"
         ),
     )
     assert api.ask("GET", "/v1/workloads").json() == {"items": []}

@@ -77,7 +77,7 @@ def mark(effect: Effect) -> tuple[Taint, ...]:
             ONE,
             replace(ROOMY, platforms=runs(ARM64)),
             FilterName.PLATFORM,
-            "the image has linux/amd64; the device runs linux/arm64",
+            "the image has nothing for this kind of processor, only linux/amd64",
         ),
         (
             replace(
@@ -192,7 +192,8 @@ def test_replicas_that_find_no_device_are_counted() -> None:
         chosen=frozenset({"edge-1"}),
         refused={
             "edge-2": Refusal(
-                filter=FilterName.PLATFORM, message="the image has linux/amd64; the device runs linux/arm64"
+                filter=FilterName.PLATFORM,
+                message="the image has nothing for this kind of processor, only linux/amd64",
             )
         },
         spare=frozenset(),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.selectors import InvalidSelectorError, Selector
 
 LABELS = {"site": "north", "tier": "a", "empty": ""}
@@ -77,3 +78,9 @@ def test_a_selector_says_what_to_write() -> None:
 
 def test_a_selector_is_written_in_one_form() -> None:
     assert str(Selector.parse(" b in (y,x,y) , a==1,c notin(z), !d,e ")) == "b in (x,y),a=1,c!=z,!d,e"
+
+
+def test_a_selector_compares_no_numbers() -> None:
+    above = Requirement(key="floor", operator=Operator.GT, values=("1",))
+    with pytest.raises(InvalidSelectorError, match="compares no numbers"):
+        Selector(requirements=(above,))

@@ -2,11 +2,17 @@
 
 from typing import assert_never
 
-from sqlalchemy import exists, not_, select
+from sqlalchemy import and_, exists, not_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.selectors import InvalidSelectorError, Selector
 from polyfleet_controller.store.tables import DEVICE, DEVICE_LABEL
+
+
+def selects(selector: Selector) -> ColumnElement[bool]:
+    """What `Selector.matches` says of a device's labels."""
+    return and_(true(), *map(meets, selector.requirements))
 
 
 def meets(requirement: Requirement) -> ColumnElement[bool]:
@@ -15,7 +21,7 @@ def meets(requirement: Requirement) -> ColumnElement[bool]:
     What few have is looked up by the index of labels; what many lack, device by device.
 
     Raises:
-        ValueError: it compares numbers, which no selector does.
+        InvalidSelectorError: it compares numbers, which no selector does.
     """
     label, key, value = DEVICE_LABEL.c, DEVICE_LABEL.c.key == requirement.key, DEVICE_LABEL.c.value
     own = label.device == DEVICE.c.name
@@ -29,6 +35,6 @@ def meets(requirement: Requirement) -> ColumnElement[bool]:
         case Operator.DOES_NOT_EXIST:
             return not_(exists().where(own, key))
         case Operator.GT | Operator.LT:
-            raise ValueError(f"devices are not listed by {requirement}: a selector compares no numbers")
+            raise InvalidSelectorError(f"{requirement}: a selector compares no numbers")
         case _:
             assert_never(requirement.operator)

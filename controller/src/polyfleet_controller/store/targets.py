@@ -4,18 +4,17 @@ One statement counts them all, whatever their number.
 """
 
 from collections.abc import Collection
-from typing import Final, assert_never
+from typing import Final
 
-from sqlalchemy import Connection, and_, func, literal_column, or_, select, true
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, and_, func, literal_column, or_, select
 
 from polyfleet_controller.domain.devices import Admission
 from polyfleet_controller.domain.preflight import TargetGroup
-from polyfleet_controller.domain.requirements import Operator, Requirement
-from polyfleet_controller.domain.selectors import InvalidSelectorError, Selector
+from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.store.fleet import ELIGIBLE
-from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, DEVICE_LABEL, PLATFORM_SET
+from polyfleet_controller.store.label_filters import selects
+from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, PLATFORM_SET
 from polyfleet_controller.store.values import read_platforms
 
 _EVERYTHING: Final = Selector()
@@ -38,9 +37,7 @@ def load_targets(connection: Connection, selector: Selector = _EVERYTHING) -> tu
         .scalar_subquery()
     )
     each = (
-        select(DEVICE.c.platform_set, proven.label("children"))
-        .where(ELIGIBLE, _selected(selector))
-        .subquery()
+        select(DEVICE.c.platform_set, proven.label("children")).where(ELIGIBLE, selects(selector)).subquery()
     )
     keys = (each.c.platform_set, each.c.children)
     counted = select(*keys, func.count(literal_column("*")).label("devices")).group_by(*keys).subquery()
@@ -71,7 +68,7 @@ def load_proven(connection: Connection) -> dict[str, frozenset[str]]:
 def count_unjudged(connection: Connection, selector: Selector = _EVERYTHING) -> int:
     """Admitted devices that get nothing new: their platforms are unknown, or two machines share the name."""
     query = select(func.count(literal_column("*"))).select_from(DEVICE)
-    return int(connection.execute(query.where(_UNJUDGED, _selected(selector))).scalar_one())
+    return int(connection.execute(query.where(_UNJUDGED, selects(selector))).scalar_one())
 
 
 def list_target_names(
@@ -92,7 +89,7 @@ def list_target_names(
             .over(partition_by=DEVICE.c.platform_set, order_by=DEVICE.c.name)
             .label("position"),
         )
-        .where(ELIGIBLE, _selected(selector), DEVICE.c.platform_set.in_(list(platform_sets)))
+        .where(ELIGIBLE, selects(selector), DEVICE.c.platform_set.in_(list(platform_sets)))
         .subquery()
     )
     query = select(numbered).where(numbered.c.position <= limit).order_by(numbered.c.name)
@@ -104,26 +101,3 @@ def list_target_names(
 
 def _read_children(text: str | None) -> frozenset[str]:
     return frozenset((text or "").split(_SEPARATOR)) - {""}
-
-
-def _selected(selector: Selector) -> ColumnElement[bool]:
-    """What `Selector.matches` says of a device's labels."""
-    return and_(true(), *map(_meets, selector.requirements))
-
-
-def _meets(requirement: Requirement) -> ColumnElement[bool]:
-    having = select(DEVICE_LABEL.c.device).where(DEVICE_LABEL.c.key == requirement.key)
-    chosen = having.where(DEVICE_LABEL.c.value.in_(requirement.values))
-    match requirement.operator:
-        case Operator.IN:
-            return DEVICE.c.name.in_(chosen)
-        case Operator.NOT_IN:
-            return DEVICE.c.name.not_in(chosen)
-        case Operator.EXISTS:
-            return DEVICE.c.name.in_(having)
-        case Operator.DOES_NOT_EXIST:
-            return DEVICE.c.name.not_in(having)
-        case Operator.GT | Operator.LT:
-            raise InvalidSelectorError("a selector compares no numbers")
-        case _:
-            assert_never(requirement.operator)
