@@ -441,3 +441,25 @@ def test_health_is_told_with_every_part(api: Api, *, healthy: bool, status: int)
 
 def test_versions_are_told(api: Api) -> None:
     assert api.ask("GET", "/v1/version").json() == {"controller": "0.1.0", "wire": 1, "api": "v1"}
+
+
+def test_a_pod_of_kubernetes_is_taken_as_it_is(api: Api, image: PushedImage) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "hello"},
+        "spec": {"containers": [{"name": "main", "image": image.reference, "tty": False}]},
+    }
+    assert api.ask("PUT", HELLO, pod).json()["change"] == "created"
+    assert api.ask("PUT", HELLO, pod).json()["change"] == "unchanged"
+    pod["spec"] = {"containers": [{"name": "main", "image": image.reference, "tty": True}]}
+    answer = api.ask("PUT", HELLO, pod)
+    assert (answer.status_code, answer.json()["problems"]) == (
+        422,
+        [
+            {
+                "path": "spec.containers[0].tty",
+                "message": "only false is taken: nobody types into a container",
+            }
+        ],
+    )

@@ -103,6 +103,41 @@ def test_apply_gives_the_answer_of_the_api(
     assert (code, yaml.safe_load(text), errors) == (0, {"items": answers}, "")
 
 
+def test_apply_takes_kubernetes_manifests_beside_our_own(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    template = manifest(image.reference)["spec"]["template"]
+    template["metadata"] = {"labels": {"app": "web"}}
+    template["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "colours"}}]
+    web = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template},
+    }
+    colours = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "colours"}, "data": {"A": "1"}}
+    both = write(tmp_path / "web.yaml", web, manifest(image.reference))
+    settings = write(tmp_path / "settings.yaml", colours)
+    assert polyfleet("apply", "-f", both, "-f", settings) == (
+        0,
+        "workload.polyfleet.io/web created\nworkload.polyfleet.io/hello created\n",
+        "",
+    )
+    applied = json.loads(api.ask("GET", "/v1/workloads/default/web").json()["manifest"])
+    assert applied["spec"]["replicas"] == 2
+    assert applied["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
+    assert polyfleet("apply", "-f", both) == (
+        2,
+        "",
+        (
+            "polyfleet: nothing was applied:\n"
+            f"{both}:17: document 1: spec.template.spec.containers[0].envFrom[0].configMapRef.name: there is "
+            "no ConfigMap 'colours' in the namespace default here: apply it in the same command, "
+            "`polyfleet apply -f`\n"
+        ),
+    )
+
+
 def test_one_mistake_and_nothing_is_applied(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:

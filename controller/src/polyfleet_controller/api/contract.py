@@ -87,9 +87,13 @@ class Contract:
         answers: dict[HTTPStatus, object],
         query: type | None = None,
         body: type | None = None,
+        other_body: Schema | None = None,
         problems: Sequence[ProblemCode] = (),
     ) -> dict[str, Any]:
-        """The arguments of a route's decorator that describe it. An answer of None has no body."""
+        """The arguments of a route's decorator that describe it. An answer of None has no body.
+
+        `other_body` is what is taken as well, and no class of ours.
+        """
         codes = [ProblemCode.INVALID_PARAMETER, *problems, ProblemCode.STORE_UNAVAILABLE]
         responses: dict[int | str, Any] = {
             int(status): {"description": status.phrase, **self._content(kind)}
@@ -105,6 +109,7 @@ class Contract:
             extra["parameters"] = [*self._parameters(query)]
         if body is not None:
             schema = self._requests.refer(body)
+            schema = schema if other_body is None else {"anyOf": [schema, other_body]}
             extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         return {
             "responses": responses,

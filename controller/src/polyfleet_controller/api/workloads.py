@@ -2,7 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -13,7 +13,9 @@ from polyfleet_controller.api.problems import ApiError, ProblemCode
 from polyfleet_controller.api.queries import NoQuery, PageQuery
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
 from polyfleet_controller.api.routes import NameInPath, Surroundings
-from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, WorkloadManifest
+from polyfleet_controller.api.schema import Schema
+from polyfleet_controller.domain.kubernetes.kinds import KINDS
+from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, KIND, WorkloadManifest
 from polyfleet_controller.services.placement_reasons import DeviceReason, Why
 from polyfleet_controller.services.views import (
     Applied,
@@ -32,6 +34,20 @@ _REFUSED_BODY = (
     ProblemCode.UNSUPPORTED_MEDIA_TYPE,
     ProblemCode.INVALID_MANIFEST,
 )
+
+_FOREIGN: Final = [kind for kind in KINDS if kind != KIND]
+# What is in it, problems tell: Kubernetes' own schemas allow more than is taken.
+_KUBERNETES: Final[Schema] = {
+    "type": "object",
+    "description": "A Pod, Deployment or DaemonSet of Kubernetes, as it is.",
+    "properties": {
+        "apiVersion": {"enum": list[JsonValue](sorted({KINDS[kind] for kind in _FOREIGN}))},
+        "kind": {"enum": list[JsonValue](_FOREIGN)},
+        "metadata": {"type": "object"},
+        "spec": {"type": "object"},
+    },
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+}
 
 # Applying may wait for a registry. It has threads of its own, so that a registry that does not answer
 # delays nobody who only reads.
@@ -71,6 +87,7 @@ def make_workload_router(around: Surroundings) -> APIRouter:
         **operation(
             answers={HTTPStatus.OK: Applied, HTTPStatus.CREATED: Applied},
             body=WorkloadManifest,
+            other_body=_KUBERNETES,
             problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED),
         ),
     )

@@ -1,4 +1,7 @@
-"""Manifest files: YAML or JSON, several documents each, read so that every mistake has its file and line."""
+"""Manifest files: YAML or JSON, several documents each, read so that every mistake has its file and line.
+
+All files of one command belong together: a ConfigMap may stand in another one than the Pod that refers to it.
+"""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,8 +11,9 @@ from typing import Final
 
 from polyfleet_controller.cli.failures import CommandError, ExitCode
 from polyfleet_controller.cli.yaml_documents import YamlDocument, YamlError, read_yaml
-from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
-from polyfleet_shared.json_text import DecodeError, Problem
+from polyfleet_controller.domain.kubernetes.documents import FoundWorkload, read_documents
+from polyfleet_controller.domain.manifest import WorkloadManifest
+from polyfleet_shared.json_text import Problem
 
 STDIN: Final = "-"
 
@@ -18,48 +22,85 @@ _SIZE_LIMIT: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestDocument:
-    """A manifest and where it stands; `number` counts the documents of its file from 1."""
+class _Source:
+    """A document of a file; `number` counts them from 1."""
 
     file: str
     number: int
-    source: YamlDocument
-    manifest: WorkloadManifest
+    document: YamlDocument
 
     def describe(self, problems: Sequence[Problem]) -> str:
-        """One line for each problem, with its place."""
-        return _describe(self.file, self.number, self.source, problems)
+        return "\n".join(
+            f"{self.file}:{self.document.line_of(problem.path)}: document {self.number}: {problem}"
+            for problem in problems
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestDocument:
+    """A workload and where it stands; a document that is a List may hold several."""
+
+    source: _Source
+    found: FoundWorkload
+
+    @property
+    def file(self) -> str:
+        """The file, as it was named."""
+        return self.source.file
+
+    @property
+    def number(self) -> int:
+        """The document in it, counted from 1."""
+        return self.source.number
+
+    @property
+    def manifest(self) -> WorkloadManifest:
+        """The workload."""
+        return self.found.manifest
+
+    def describe(self, problems: Sequence[Problem]) -> str:
+        """One line for each problem of the workload, with its place in the file."""
+        return self.source.describe(self.found.origin.locate(tuple(problems)))
 
 
 def read_manifests(places: Sequence[str]) -> tuple[ManifestDocument, ...]:
-    """Every document of every file, in order; `-` is stdin, a directory stands for its manifest files.
+    """The workloads of every file, in order; `-` is stdin, a directory stands for its manifest files.
 
     Raises:
         CommandError: with everything that is wrong in all of them; then none should be applied.
     """
+    sources: list[_Source | str] = []
+    for file in _expand(places):
+        sources += _read_sources(file)
+    readings = iter(read_documents([each.document.document for each in sources if isinstance(each, _Source)]))
     documents: list[ManifestDocument] = []
     mistakes: list[str] = []
-    for file in _expand(places):
-        try:
-            sources = read_yaml(_read(file))
-        except YamlError as error:
-            mistakes.append(f"{_label(file)}:{error}")
+    for source in sources:
+        if isinstance(source, str):
+            mistakes.append(source)
             continue
-        for number, source in sources:
-            try:
-                manifest = read_manifest(source.document)
-            except DecodeError as error:
-                mistakes.append(_describe(_label(file), number, source, error.problems))
-            else:
-                documents.append(
-                    ManifestDocument(file=_label(file), number=number, source=source, manifest=manifest)
-                )
+        reading = next(readings)
+        if reading.problems:
+            mistakes.append(source.describe(reading.problems))
+        documents += [ManifestDocument(source=source, found=found) for found in reading.workloads]
     mistakes += _repeated(documents)
     if mistakes:
         raise CommandError("nothing was applied:\n" + "\n".join(mistakes), ExitCode.INPUT)
     if not documents:
         raise CommandError(f"no manifest in {', '.join(map(_label, places))}", ExitCode.INPUT)
     return tuple(documents)
+
+
+def _read_sources(file: str) -> Iterator[_Source | str]:
+    """The documents of a file; of one that cannot be read, what is wrong."""
+    label = _label(file)
+    try:
+        documents = read_yaml(_read(file))
+    except YamlError as error:
+        yield f"{label}:{error}"
+        return
+    for number, document in documents:
+        yield _Source(file=label, number=number, document=document)
 
 
 def _expand(places: Sequence[str]) -> Iterator[str]:
@@ -90,12 +131,6 @@ def _read(file: str) -> bytes:
 
 def _label(file: str) -> str:
     return "stdin" if file == STDIN else file
-
-
-def _describe(file: str, number: int, source: YamlDocument, problems: Sequence[Problem]) -> str:
-    return "\n".join(
-        f"{file}:{source.line_of(problem.path)}: document {number}: {problem}" for problem in problems
-    )
 
 
 def _repeated(documents: Sequence[ManifestDocument]) -> Iterator[str]:

@@ -117,6 +117,12 @@ class ResolvedImage:
     children: tuple[IndexChild, ...]
 
 
+def qualify_image(text: str) -> str:
+    """The same image, its registry said: where none is, Kubernetes and Docker mean Docker Hub."""
+    registry, slash, _ = text.partition("/")
+    return text if not text or (slash and _is_registry(registry)) else f"{_DOCKER_HUB}/{text}"
+
+
 def _is_registry(text: str) -> bool:
     """Tell a registry from the first part of a path, as every container engine does."""
     return text == "localhost" or any(mark in text for mark in ".:[")

@@ -15,10 +15,6 @@ _BY_LABELS: Final = "has no meaning here: write nodeSelector, for example kubern
 _PINNED: Final = "has no meaning here: every device pulls the digest that the release pins, if it lacks it"
 _RECORDED: Final = "has no meaning here: Polyfleet keeps this itself; leave it out"
 
-_KUBERNETES: Final = frozenset(
-    {"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "Job", "CronJob"}
-)
-
 # By path, positions left out. A field that is in neither Kubernetes nor here stays "unknown field".
 _METADATA: Final = {
     "annotations": _LATER,
@@ -160,21 +156,18 @@ def refuse_kind(document: object, *, api_version: str, kind: str) -> tuple[Probl
     problems = []
     given_version, given_kind = document.get("apiVersion"), document.get("kind")
     if given_kind != kind:
-        problems.append(Problem(path="kind", message=_kind_message(given_kind, kind, api_version)))
+        problems.append(Problem(path="kind", message=_kind_message(given_kind, kind)))
     if given_version != api_version and (given_kind == kind or given_version is None):
         shown = "missing" if given_version is None else f"{str(given_version)[:_SHOWN]!r} is not known"
         problems.append(Problem(path="apiVersion", message=f"{shown}; write {api_version}"))
     return tuple(problems)
 
 
-def _kind_message(given: object, kind: str, api_version: str) -> str:
+def _kind_message(given: object, kind: str) -> str:
     if given is None:
         return f"missing; write kind: {kind}"
     if not isinstance(given, str):
         return f"expected a text; write kind: {kind}"
-    if given in _KUBERNETES:
-        return (
-            f"{given} is not taken in this version, only {kind}: write apiVersion: {api_version} and "
-            f"kind: {kind}, and put the pod's spec under spec.template.spec"
-        )
-    return f"{given[:_SHOWN]!r} is not known; only {kind} is taken in this version"
+    return (
+        f"{given[:_SHOWN]!r} is not known; {kind} is taken, and of Kubernetes' Pod, Deployment and DaemonSet"
+    )

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from polyfleet_controller.domain.images import ResolvedImage
-from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
+from polyfleet_controller.domain.kubernetes.documents import read_workload
+from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.applying import apply_manifest
 from polyfleet_controller.services.errors import NotFoundError
@@ -33,6 +34,7 @@ from polyfleet_controller.store.workloads import (
     load_release_in_force,
     load_releases,
 )
+from polyfleet_shared.json_text import JsonValue
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform
 
@@ -45,9 +47,10 @@ class Workloads:
         self._registry = registry
         self._on_change = on_change
 
-    def apply(self, document: object, *, now: datetime) -> Applied:
+    def apply(self, document: JsonValue, *, now: datetime) -> Applied:
         """Create or change a workload by its manifest, with its release, where all devices are provided for.
 
+        The manifest is one of ours, or a Pod, Deployment or DaemonSet of Kubernetes.
         The same manifest again cuts a new release if its tag names another image by now. A registry that has
         no answer is no failure of this: the workload's condition tells of it.
 
@@ -56,7 +59,7 @@ class Workloads:
             DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
-        manifest = read_manifest(document)
+        manifest = read_workload(document)
         outcome = self._look_up(manifest)
         with self._database.begin() as connection:
             done = apply_manifest(connection, manifest, outcome, now=now)
