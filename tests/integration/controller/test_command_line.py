@@ -138,6 +138,23 @@ def test_apply_takes_kubernetes_manifests_beside_our_own(
     )
 
 
+def test_export_writes_what_apply_reads_back_unchanged(
+    polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    hello = manifest(image.reference)
+    hello["spec"]["replicas"] = 2
+    polyfleet("apply", "-f", write(tmp_path / "hello.yaml", hello))
+    code, exported, errors = polyfleet("export", "hello", "-o", "k8s")
+    assert (code, yaml.safe_load(exported)["kind"], errors) == (0, "Deployment", "")
+    assert polyfleet("apply", "-f", "-", stdin=exported) == (0, "workload.polyfleet.io/hello unchanged\n", "")
+    code, unit, errors = polyfleet("export", "hello", "-o", "quadlet")
+    assert (code, unit.splitlines()[7], errors) == (
+        0,
+        f"Image={image.reference}",
+        ("workload.polyfleet.io/hello: not said: spec.replicas: a unit runs on the machine that has it\n"),
+    )
+
+
 def test_one_mistake_and_nothing_is_applied(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ Commands:
   device    List devices; show what one runs, and why not.
   workload  List, show and delete workloads and their releases.
   image     Build images of many platforms; see what a registry holds.
+  export    Write a workload as Kubernetes YAML or a Quadlet unit.
   demo      Run a whole fleet on this machine, to see it work.
   version   Show this program's version and the controller's.
 """,

@@ -38,6 +38,10 @@ SUB_COMMANDS: Final[dict[str, SubCommand]] = {
         module="polyfleet_controller.cli.image",
         summary="Build images of many platforms; see what a registry holds.",
     ),
+    "export": SubCommand(
+        module="polyfleet_controller.cli.export",
+        summary="Write a workload as Kubernetes YAML or a Quadlet unit.",
+    ),
     "demo": SubCommand(
         module="polyfleet_controller.cli.demo",
         summary="Run a whole fleet on this machine, to see it work.",

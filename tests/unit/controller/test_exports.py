@@ -1,0 +1,215 @@
+"""What is exported, whole, and what is told of what the format cannot say."""
+
+from typing import Final
+
+import pytest
+import yaml
+
+from polyfleet_controller.domain.kubernetes.documents import read_workload
+from polyfleet_controller.domain.kubernetes.export import export_kubernetes
+from polyfleet_controller.domain.manifest import read_manifest
+from polyfleet_controller.domain.quadlet import export_quadlet
+from polyfleet_shared.json_text import Problem
+
+TILL: Final = """\
+apiVersion: polyfleet.io/v1
+kind: Workload
+metadata:
+  name: till
+  namespace: shop
+  labels: {example.com/team: tills}
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+        - name: main
+          image: registry.example.com/shop/till:1.0
+          command: [/bin/sh, -c]
+          args: ['echo "$HOME" 100% $$(NAME)', plain]
+          workingDir: /srv/till data
+          env:
+            - {name: LEVEL, value: debug}
+            - {name: TEXT, value: "two\\nlines \\\\ $(LEVEL)"}
+          ports:
+            - {containerPort: 80, hostPort: 8080, name: http}
+            - {containerPort: 53, hostPort: 53, protocol: UDP}
+            - {containerPort: 9000}
+          resources:
+            limits: {cpu: 1500m, memory: 64Mi}
+            requests: {memory: 32Mi}
+      restartPolicy: Always
+      terminationGracePeriodSeconds: 120
+      nodeSelector: {kubernetes.io/arch: arm64}
+      topologySpreadConstraints:
+        - {topologyKey: polyfleet.io/site}
+        - {topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {tier: edge}}}
+        - {topologyKey: rack, labelSelector: {matchLabels: {tier: core}}}
+"""
+
+DEPLOYMENT: Final = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: till
+  namespace: shop
+  labels: {example.com/team: tills}
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {app.kubernetes.io/name: till}
+  template:
+    metadata:
+      labels: {example.com/team: tills, app.kubernetes.io/name: till, tier: edge}
+    spec:
+      containers:
+        - name: main
+          image: registry.example.com/shop/till:1.0
+          command: [/bin/sh, -c]
+          args: ['echo "$HOME" 100% $$$$(NAME)', plain]
+          workingDir: /srv/till data
+          env:
+            - {name: LEVEL, value: debug}
+            - {name: TEXT, value: "two\\nlines \\\\ $$(LEVEL)"}
+          ports:
+            - {containerPort: 80, hostPort: 8080, name: http}
+            - {containerPort: 53, hostPort: 53, protocol: UDP}
+            - {containerPort: 9000}
+          resources:
+            limits: {cpu: 1500m, memory: 64Mi}
+            requests: {memory: 32Mi}
+      terminationGracePeriodSeconds: 120
+      nodeSelector: {kubernetes.io/arch: arm64}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: polyfleet.io/site
+          whenUnsatisfiable: DoNotSchedule
+          labelSelector: {matchLabels: {app.kubernetes.io/name: till}}
+        - maxSkew: 1
+          topologyKey: zone
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector: {matchLabels: {tier: edge}}
+        - maxSkew: 1
+          topologyKey: rack
+          whenUnsatisfiable: DoNotSchedule
+          labelSelector: {matchLabels: {app.kubernetes.io/name: till}}
+"""
+
+UNIT: Final = r"""[Unit]
+Description=shop/till
+Wants=network-online.target
+After=network-online.target
+
+[Container]
+ContainerName=shop-till
+Image=registry.example.com/shop/till:1.0
+Label=example.com/team=tills
+Environment=LEVEL=debug
+Environment="TEXT=two\nlines \\ $$(LEVEL)"
+PublishPort=8080:80
+PublishPort=53:53/udp
+ExposeHostPort=9000
+Exec="echo \"$$HOME\" 100%% $$$$(NAME)" plain
+PodmanArgs=--stop-timeout=120
+PodmanArgs="--entrypoint=[\"/bin/sh\", \"-c\"]"
+PodmanArgs="--workdir=/srv/till data"
+PodmanArgs=--memory=67108864b
+PodmanArgs=--cpus=1.5
+
+[Service]
+Restart=always
+TimeoutStopSec=130
+
+[Install]
+WantedBy=multi-user.target default.target
+"""
+
+POD: Final = "spec.template.spec"
+BY_HAND: Final = "a unit runs on the machine that has it"
+
+
+def variant(*changes: tuple[str, str]) -> str:
+    text = TILL
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def test_a_workload_with_replicas_is_a_deployment() -> None:
+    document, unsaid = export_kubernetes(read_manifest(yaml.safe_load(TILL)))
+    assert document == yaml.safe_load(DEPLOYMENT)
+    assert unsaid == (
+        Problem(
+            path=f"{POD}.topologySpreadConstraints[2].labelSelector",
+            message="these labels cannot be the pod's beside the others",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "unsaid"),
+    [
+        ((("  replicas: 2\n", ""),), "DaemonSet", []),
+        ((("replicas: 2", "replicas: 1"), ("restartPolicy: Always", "restartPolicy: Never")), "Pod", []),
+        (
+            (("restartPolicy: Always", "restartPolicy: OnFailure"),),
+            "Deployment",
+            [f"{POD}.restartPolicy: OnFailure: pods of a Deployment are always started again"],
+        ),
+        (
+            (("command: [/bin/sh, -c]", "command: []"),),
+            "Deployment",
+            [f"{POD}.containers[0].command: an empty list is as good as left out in Kubernetes"],
+        ),
+    ],
+)
+def test_the_kind_fits_where_and_for_how_long_it_runs(
+    changes: tuple[tuple[str, str], ...], kind: str, unsaid: list[str]
+) -> None:
+    text = variant(*changes)
+    text = text[: text.index("      topologySpread")]
+    manifest = read_manifest(yaml.safe_load(text))
+    document, problems = export_kubernetes(manifest)
+    assert (document["kind"], [str(problem) for problem in problems]) == (kind, unsaid)
+    assert (read_workload(document) == manifest) is not bool(unsaid)
+
+
+def test_a_workload_is_a_quadlet_unit() -> None:
+    text, unsaid = export_quadlet(read_manifest(yaml.safe_load(TILL)))
+    assert text == UNIT
+    assert [str(problem) for problem in unsaid] == [
+        f"spec.replicas: {BY_HAND}",
+        f"{POD}.nodeSelector: {BY_HAND}",
+        f"{POD}.topologySpreadConstraints: {BY_HAND}",
+        f"{POD}.containers[0].ports[0].name: a unit has no key for it",
+        f"{POD}.containers[0].resources.requests: {BY_HAND}",
+    ]
+
+
+def test_a_unit_on_the_hosts_network_publishes_nothing() -> None:
+    host = "terminationGracePeriodSeconds: 120\n      hostNetwork: true"
+    text, unsaid = export_quadlet(
+        read_manifest(
+            yaml.safe_load(
+                variant(
+                    ("terminationGracePeriodSeconds: 120", host),
+                    ("command: [/bin/sh, -c]", "command: []"),
+                    ("restartPolicy: Always", "restartPolicy: OnFailure"),
+                )
+            )
+        )
+    )
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith(("Network", "Publish", "Expose", "Restart"))] == [
+        "Network=host",
+        "Restart=on-failure",
+    ]
+    assert [str(problem) for problem in unsaid if "containers" in problem.path] == [
+        f"{POD}.containers[0].command: a unit cannot empty what the image has",
+        *(
+            f"{POD}.containers[0].ports[{position}]: the host's network has all ports open"
+            for position in range(3)
+        ),
+        f"{POD}.containers[0].resources.requests: {BY_HAND}",
+    ]
