@@ -55,8 +55,24 @@ _POD: Final = {
     "initContainers": "this version runs exactly one container per workload and no init containers",
     "ephemeralContainers": "has no meaning here: a device runs what its release names, nothing on the side",
     "nodeName": _BY_LABELS,
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.matchFields": (
+        _BY_LABELS
+    ),
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.preference.matchFields": (
+        _BY_LABELS
+    ),
     "affinity.podAffinity": _LATER,
     "affinity.podAntiAffinity": "has no meaning here: a device runs a workload once at most",
+    **dict.fromkeys(
+        (
+            "topologySpreadConstraints.labelSelector.matchExpressions",
+            "topologySpreadConstraints.matchLabelKeys",
+            "topologySpreadConstraints.minDomains",
+            "topologySpreadConstraints.nodeAffinityPolicy",
+            "topologySpreadConstraints.nodeTaintsPolicy",
+        ),
+        _LATER,
+    ),
     "imagePullSecrets": "not supported in this version: log in to the registry on the device",
     **dict.fromkeys(
         (
@@ -129,7 +145,8 @@ def _under(prefix: str, messages: Mapping[str, str]) -> dict[str, str]:
     return {f"{prefix}.{name}": message for name, message in messages.items()}
 
 
-_MESSAGES: Final = {
+# By path, positions left out.
+MESSAGES: Final = {
     "status": _RECORDED,
     **_under("metadata", _METADATA),
     **_under("spec", _SPEC),
@@ -142,7 +159,7 @@ _MESSAGES: Final = {
 def explain_refusals(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """The same problems, with what is known about each unknown field of Kubernetes in its message."""
     return tuple(
-        Problem(path=problem.path, message=_MESSAGES.get(_POSITION.sub("", problem.path), _UNKNOWN))
+        Problem(path=problem.path, message=MESSAGES.get(_POSITION.sub("", problem.path), _UNKNOWN))
         if problem.message == _UNKNOWN
         else problem
         for problem in problems

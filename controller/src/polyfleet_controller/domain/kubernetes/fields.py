@@ -30,9 +30,7 @@ class Rule:
 # Whose values are containers. What is said of `containers` holds for all of them.
 CONTAINER_LISTS: Final = ("containers",)
 
-_RECORD: Final = Rule(
-    values=None, reason="a record of the cluster that it comes from, as `kubectl apply` has it"
-)
+_RECORD: Final = Rule(values=None, reason="a record that the cluster keeps, and no wish")
 _NO_CLUSTER: Final = "there is no cluster around a device"
 _NO_ROLLOUTS: Final = "there are no rollouts yet: a change goes to all devices at once; leave it out"
 _NOT_READ: Final = "nobody reads a termination message; the log is kept"
@@ -88,7 +86,7 @@ POD_SPEC: Final = {
     "hostAliases": _NO_ITEMS,
     "hostIPC": Rule(values=(False,), reason="every container has an IPC namespace of its own"),
     "hostPID": Rule(values=(False,), reason="every container has a PID namespace of its own"),
-    "hostUsers": Rule(values=(True,), reason="containers have the device's users"),
+    "hostUsers": Rule(values=(True,), reason="no pod has a user namespace of its own"),
     "imagePullSecrets": _NO_ITEMS,
     "initContainers": _NO_ITEMS,
     "os": Rule(values=({"name": "linux"},), reason="every device runs Linux"),
