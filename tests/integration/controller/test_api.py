@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.api import Api, FakeDevice, manifest
+from polyfleet_controller.api.workload_schema import describe_workload
 from polyfleet_controller.lab.push import PushedImage
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_shared.messages import EventKind, Phase, WorkloadReport
@@ -462,4 +463,13 @@ def test_a_pod_of_kubernetes_is_taken_as_it_is(api: Api, image: PushedImage) -> 
                 "message": "only false is taken: nobody types into a container",
             }
         ],
+    )
+
+
+def test_the_schema_of_workloads_is_served(api: Api) -> None:
+    answer = api.ask("GET", "/v1/schemas/workload")
+    assert (answer.status_code, answer.headers["content-type"], answer.json()) == (
+        200,
+        "application/schema+json",
+        describe_workload(),
     )

@@ -1,11 +1,13 @@
 """The command line without a controller: help, wrong usage, and nobody there."""
 
+import json
 import subprocess
 import sys
 from typing import Final
 
 import pytest
 
+from polyfleet_controller.api.workload_schema import describe_workload
 from polyfleet_controller.cli.root import SUB_COMMANDS
 
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
@@ -70,6 +72,7 @@ Commands:
   workload  List, show and delete workloads and their releases.
   image     Build images of many platforms; see what a registry holds.
   export    Write a workload as Kubernetes YAML or a Quadlet unit.
+  schema    Print the JSON Schema of workloads, for editors.
   demo      Run a whole fleet on this machine, to see it work.
   version   Show this program's version and the controller's.
 """,
@@ -146,3 +149,8 @@ def test_the_version_of_this_program_is_told_even_if_nobody_is_there() -> None:
     code, text, errors = polyfleet("--server", NOBODY, "version", "-o", "json")
     assert (code, text) == (1, '{\n  "client": {\n    "polyfleet": "0.1.0"\n  }\n}\n')
     assert errors.startswith(f"polyfleet: no controller answers at {NOBODY} ")
+
+
+def test_the_schema_is_printed_without_a_controller() -> None:
+    code, text, errors = polyfleet("--server", NOBODY, "schema")
+    assert (code, json.loads(text), errors) == (0, describe_workload(), "")

@@ -21,6 +21,7 @@ from polyfleet_controller.api.requests import query_reader
 from polyfleet_controller.api.routes import Clock, Services, Surroundings
 from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.api.status import make_status_router
+from polyfleet_controller.api.workload_schema import SCHEMA_PATH, describe_workload
 from polyfleet_controller.api.workloads import make_workload_router
 from polyfleet_shared.json_text import dump_json
 
@@ -45,7 +46,8 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
     for make_router in (make_status_router, make_device_router, make_workload_router, make_image_router):
         app.include_router(make_router(around))
     document = contract.document(version=polyfleet_controller.__version__, routes=app.routes)
-    _serve_document(app, document)
+    _serve_document(app, DOCUMENT_PATH, document, "application/json")
+    _serve_document(app, SCHEMA_PATH, describe_workload(), "application/schema+json")
     app.add_exception_handler(HTTPException, make_routing_handler(Methods(document["paths"])))
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -62,9 +64,9 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _serve_document(app: FastAPI, document: Schema) -> None:
+def _serve_document(app: FastAPI, path: str, document: Schema, media_type: str) -> None:
     content = dump_json(document)
 
-    @app.get(DOCUMENT_PATH, include_in_schema=False, dependencies=[Depends(query_reader(NoQuery))])
+    @app.get(path, include_in_schema=False, dependencies=[Depends(query_reader(NoQuery))])
     async def show_document() -> Response:
-        return Response(content, media_type="application/json")
+        return Response(content, media_type=media_type)

@@ -20,6 +20,12 @@ from polyfleet_controller.domain.manifest import (
     Name,
     PodSpec,
     WorkloadManifest,
+    WorkloadSpec,
+)
+from polyfleet_controller.domain.pod_placement import (
+    NodeSelector,
+    PreferredSchedulingTerm,
+    TopologySpreadConstraint,
 )
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.selectors import Selector
@@ -46,6 +52,10 @@ REFINEMENTS: Final[Refinements] = {
         "containers": {"minItems": 1, "maxItems": 1},
         "terminationGracePeriodSeconds": {"minimum": 0, "maximum": 24 * 60 * 60},
     },
+    WorkloadSpec: {"replicas": {"minimum": 0, "maximum": 1_000_000}},
+    NodeSelector: {"nodeSelectorTerms": {"minItems": 1}},
+    PreferredSchedulingTerm: {"weight": {"minimum": 1, "maximum": 100}},
+    TopologySpreadConstraint: {"maxSkew": {"minimum": 1}},
     ContainerTemplate: {"workingDir": {"pattern": "^/[^\\x00]*$"}},
     ContainerPort: {"containerPort": _PORT, "hostPort": _PORT},
     EnvironmentVariable: {"name": {"pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$"}},

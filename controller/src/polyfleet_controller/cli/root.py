@@ -42,6 +42,10 @@ SUB_COMMANDS: Final[dict[str, SubCommand]] = {
         module="polyfleet_controller.cli.export",
         summary="Write a workload as Kubernetes YAML or a Quadlet unit.",
     ),
+    "schema": SubCommand(
+        module="polyfleet_controller.cli.schema",
+        summary="Print the JSON Schema of workloads, for editors.",
+    ),
     "demo": SubCommand(
         module="polyfleet_controller.cli.demo",
         summary="Run a whole fleet on this machine, to see it work.",
