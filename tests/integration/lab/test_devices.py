@@ -49,6 +49,13 @@ def test_a_container_on_a_bridge_publishes_its_port_on_the_device(device: Device
     assert answer(device, 9000) == {"platform": NATIVE, "version": "1"}
 
 
+def test_what_conmon_leaves_lies_with_the_device(device: Device, image: PushedImage) -> None:
+    service = ("--remote", "--url", f"unix://{device.podman.store.socket}")
+    container = device.podman.run(*service, "run", "--detach", "--network=host", image.pinned(NATIVE)).strip()
+    state = json.loads(device.podman.run("container", "inspect", container))[0]["State"]
+    assert Path("/proc", str(state["ConmonPid"]), "cwd").readlink() == device.podman.store.directory
+
+
 def test_devices_do_not_share_ports_or_containers(devices: DeviceYard, image: PushedImage) -> None:
     one, two = devices.create("one"), devices.create("two")
     run_container(one, image.pinned("linux/arm64"))

@@ -28,6 +28,14 @@ def test_a_stopped_process_has_ended(tmp_path: Path) -> None:
     process.stop()
 
 
+def test_a_process_works_in_its_directory(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    process = ChildProcess.start(["sh", "-c", "pwd; : >mark"], log=tmp_path / "log", directory=place)
+    assert process.wait(seconds=SECONDS) == 0
+    assert (process.log.read_text().strip(), (place / "mark").exists()) == (str(place), True)
+
+
 def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     process = start_shell("trap '' TERM; echo ready; exec sleep 60", tmp_path / "log")
     process.stop(seconds=0.01)

@@ -128,6 +128,8 @@ class Podman:
             self._namespace.command(*command),
             log=self.store.directory / "podman.log",
             environment=self.store.environment,
+            # conmon writes its mark, a file `oom`, into the service's working directory.
+            directory=self.store.directory,
         )
         self._service.wait_until_ready(self._answers)
 

@@ -39,16 +39,22 @@ class ChildProcess:
 
     @classmethod
     def start(
-        cls, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        cls,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
     ) -> Self:
         """Start a program; its output is appended to `log`.
 
-        `environment` adds to this process's own. A program that does not exist ends with exit code 127.
+        `environment` adds to this process's own; `directory` is its working directory, if not this one's.
+        A program that does not exist ends with exit code 127.
 
         Raises:
             LabError: the log cannot be written.
         """
-        process = _forker.submit(_fork, command, log, environment or {}).result()
+        process = _forker.submit(_fork, command, log, environment or {}, directory).result()
         return cls(process, command=command, log=log)
 
     @property
@@ -113,7 +119,9 @@ class ChildProcess:
         return f"`{self._command}` (process {self.pid}, log {self.log})"
 
 
-def _fork(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _fork(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], directory: Path | None
+) -> subprocess.Popen[bytes]:
     try:
         with log.open("ab") as output:
             return subprocess.Popen(
@@ -122,6 +130,7 @@ def _fork(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=_extend(environment),
+                cwd=directory,
                 start_new_session=True,
             )
     except OSError as error:
