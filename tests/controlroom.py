@@ -6,6 +6,7 @@ What a test sends arrives when, in what order and how often the test says.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from polyfleet_controller.domain.device_labels import LabelChange
@@ -55,9 +56,11 @@ def digest(text: str) -> str:
 
 def index(tag: str, *platforms: str) -> ResolvedImage:
     """An image of these platforms, all four without any."""
+    content = f"{tag} {sorted(platforms)}"
+    is_whole = set(platforms or PLATFORMS) == set(PLATFORMS)
     return ResolvedImage(
         repository=REPOSITORY,
-        index=digest(f"index {tag}"),
+        index=digest(f"index {tag}") if is_whole else f"sha256:{sha256(content.encode()).hexdigest()}",
         children=tuple(
             IndexChild(
                 platform=Platform.parse(platform),
@@ -97,7 +100,7 @@ class Shelf:
     asked: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] | None = None
 
-    def resolve(self, reference: ImageReference) -> ResolvedImage:
+    def resolve(self, reference: ImageReference, *, known: ResolvedImage | None = None) -> ResolvedImage:
         tag = reference.tag or ""
         self.asked.append(tag)
         meanwhile, self.meanwhile = self.meanwhile, None
@@ -106,7 +109,7 @@ class Shelf:
         answer = self.answers.get(tag, index(tag))
         if isinstance(answer, RegistryFailure):
             raise answer
-        return answer
+        return known if known is not None and known.index == answer.index else answer
 
 
 class ControlRoom:

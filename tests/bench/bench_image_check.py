@@ -76,8 +76,9 @@ class Forgetful:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def resolve(self, reference: ImageReference) -> ResolvedImage:
-        return RegistryClient(insecure=frozenset({self._registry.address})).resolve(reference)
+    def resolve(self, reference: ImageReference, *, known: ResolvedImage | None = None) -> ResolvedImage:
+        client = RegistryClient(insecure=frozenset({self._registry.address}))
+        return client.resolve(reference, known=known)
 
 
 def test_image_check(registry: Registry, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_an_image_is_checked_for_every_admitted_device(room: ControlRoom) -> Non
     room.shelf.answers["2"] = index("2", "linux/arm64", "linux/amd64")
     assert room.preflights.check(reference("2"), now=room.now) == ImageCheck(
         image=f"{REPOSITORY}:2",
-        index=digest("index 2"),
+        index=index("2", "linux/arm64", "linux/amd64").index,
         offers=(ARM64, AMD),
         devices=15,
         covered=(covered(AMD, "2", devices=2), covered(ARM64, "2")),

@@ -97,13 +97,13 @@ def test_a_change_of_labels_alone_restarts_nothing(room: ControlRoom) -> None:
 def test_a_device_that_the_image_does_not_cover_is_held_and_told_why(
     room: ControlRoom, voices: tuple[Voice, ...]
 ) -> None:
-    room.shelf.answers["1"] = index("1", "linux/amd64", "linux/arm64")
+    image = room.shelf.answers["1"] = index("1", "linux/amd64", "linux/arm64")
     uid = room.apply(on_uncovered="hold").workload.uid
     room.settle(*voices)
     riscv64 = room.show("dev-3")
     message = (
         "the image has nothing for this kind of processor, only linux/amd64, linux/arm64; this device runs "
-        f"linux/riscv64 ({REPOSITORY}@{digest('index 1')})"
+        f"linux/riscv64 ({REPOSITORY}@{image.index})"
     )
     held = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message)
     assert (riscv64.device.sync, riscv64.assignments[0].held) == (Sync.HELD, held)

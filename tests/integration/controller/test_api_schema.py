@@ -29,10 +29,10 @@ class OnlyRegistry:
         self._address = address
         self._client = RegistryClient(insecure=frozenset({address}))
 
-    def resolve(self, reference: ImageReference) -> ResolvedImage:
+    def resolve(self, reference: ImageReference, *, known: ResolvedImage | None = None) -> ResolvedImage:
         if reference.registry != self._address:
             raise RegistryFailure(Reason.REGISTRY_UNREACHABLE, f"{reference.registry} is not asked here")
-        return self._client.resolve(reference)
+        return self._client.resolve(reference, known=known)
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,18 @@ def test_a_moved_tag_is_seen_at_once(door: Door, client: RegistryClient) -> None
     assert client.resolve(reference).children == tuple(map(expected, second.children))
 
 
+def test_what_is_known_is_the_answer_while_the_tag_has_its_digest(door: Door, client: RegistryClient) -> None:
+    child = make_child("linux/amd64", content=b"known")
+    image = make_index(listed(child))
+    reference = door.push(image, "known")
+    known = client.resolve(reference)
+    with storing(door, child.manifest, None):
+        assert door.make_client().resolve(reference, known=known) is known
+    moved = make_index(listed(child), listed(make_child("linux/riscv64")))
+    door.push(moved, "known")
+    assert client.resolve(reference, known=known).index == moved.index.digest
+
+
 def test_a_single_image_is_an_index_of_one(door: Door, client: RegistryClient) -> None:
     child = make_child("linux/arm/v6")
     reference = door.push(Image(index=child.manifest, children=[child]), "single")
@@ -263,6 +275,24 @@ def test_a_missing_digest_is_named(door: Door, client: RegistryClient) -> None:
         Reason.IMAGE_NOT_FOUND,
         f"{door.address} has no manifest {digest} in the repository digested",
     )
+
+
+def test_an_index_without_one_of_its_images_names_that_and_its_platform(
+    door: Door, client: RegistryClient
+) -> None:
+    there, missing = make_child("linux/amd64"), make_child("linux/arm64/v9", content=b"missing")
+    listing = door.push(make_index(listed(there), listed(missing)), "incomplete")
+    silent = door.push(make_index(listed(there), (missing, {})), "incomplete", "2")
+    with storing(door, missing.manifest, None):
+        failures = [failure_of(client, reference) for reference in (listing, silent)]
+    where = f"which {door.address} does not have in the repository incomplete: push the whole image again"
+    assert [(failure.reason, failure.message) for failure in failures] == [
+        (
+            Reason.IMAGE_NOT_FOUND,
+            f"{listing} lists linux/arm64/v9 as {missing.manifest.digest}, {where}",
+        ),
+        (Reason.IMAGE_NOT_FOUND, f"{silent} lists an image as {missing.manifest.digest}, {where}"),
+    ]
 
 
 def test_an_index_of_attestations_alone_is_no_image(door: Door, client: RegistryClient) -> None:

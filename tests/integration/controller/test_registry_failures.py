@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.answers import Answer, answering, response
 from fixtures.oci import expected, listed, make_child, make_index
-from polyfleet_controller.domain.images import ImageReference
+from polyfleet_controller.domain.images import ImageReference, ResolvedImage
 from polyfleet_controller.lab.image import Image
 from polyfleet_controller.lab.push import push_image
 from polyfleet_controller.lab.registry import Registry
@@ -164,6 +164,47 @@ def test_a_tag_is_not_believed_if_the_registry_contradicts_itself() -> None:
     failure = failure_against(always(response(200, content, f"Docker-Content-Digest: {promised}")))
     assert failure.reason is Reason.DIGEST_MISMATCH
     assert f"the registry promised {promised} for the tag 1" in failure.message
+
+
+@pytest.mark.parametrize(
+    "head", [response(200), response(404), response(405), response(501)], ids=["silent", "404", "405", "501"]
+)
+def test_a_registry_that_tells_no_digest_is_asked_for_the_document(head: bytes) -> None:
+    single = make_child("linux/amd64")
+    methods: list[bytes] = []
+
+    def answer(request: bytes, send: Callable[[bytes], None], _: threading.Event) -> None:
+        method, path = request.split()[:2]
+        methods.append(method)
+        document = single.config if b"/blobs/" in path else single.manifest
+        send(head if method == b"HEAD" else response(200, document.content))
+
+    with answering(answer) as address:
+        reference = ImageReference.parse(f"{address}/hello:1")
+        known = RegistryClient(insecure=frozenset({address})).resolve(reference)
+        methods.clear()
+        found = RegistryClient(insecure=frozenset({address})).resolve(reference, known=known)
+    assert (found, methods) == (known, [b"HEAD", b"GET", b"GET"])
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_a_registry_that_refuses_to_tell_a_digest_is_not_asked_again(status: int) -> None:
+    single = make_child("linux/amd64")
+    known = ResolvedImage(
+        repository="127.0.0.1/hello", index=single.manifest.digest, children=(expected(single),)
+    )
+    methods: list[bytes] = []
+
+    def answer(request: bytes, send: Callable[[bytes], None], _: threading.Event) -> None:
+        methods.append(request.split()[0])
+        send(response(status))
+
+    with answering(answer) as address:
+        client = RegistryClient(insecure=frozenset({address}))
+        reference = ImageReference.parse(f"{address}/hello:1")
+        with pytest.raises(RegistryFailure):
+            client.resolve(reference, known=known)
+    assert methods == [b"HEAD"]
 
 
 def test_a_registry_may_send_its_clients_elsewhere(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""What a moved tag loses is what devices run of it and it has no more: whatever the images and the fleet."""
+"""What a moved tag loses is what it leaves devices with nothing for: whatever the images and the fleet."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,12 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfleet_controller.domain.images import ImageReference, IndexChild, ResolvedImage
-from polyfleet_controller.domain.moved_tags import describe_loss, find_lost, releases_held_devices, renew
+from polyfleet_controller.domain.moved_tags import (
+    ImageUse,
+    Loss,
+    describe_loss,
+    find_lost,
+    releases_held_devices,
+    renew,
+)
 from polyfleet_controller.domain.platforms import match
-from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from strategies import digests, runnable_platforms
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
+DIGEST: Final = f"sha256:{'0' * 64}"
 REFERENCE: Final = ImageReference.parse("localhost:5000/hello:1")
 # Few enough that devices and images often meet.
 COMMON: Final = [
@@ -51,10 +59,18 @@ fleets = st.lists(
 )
 
 
-def use(fleet: list[Device], image: ResolvedImage) -> Counter[Platform]:
-    """How many devices are given which of the image's platforms."""
-    found = (match(device, image.children) for device in fleet)
-    return Counter(item.child.platform for item in found if item is not None)
+def use(fleet: list[Device], image: ResolvedImage) -> list[ImageUse]:
+    """Which devices are given which of the image's platforms."""
+    found = ((device, match(device, image.children)) for device in fleet)
+    return [
+        ImageUse(image_platform=item.child.platform, platforms=device, devices=1)
+        for device, item in found
+        if item is not None
+    ]
+
+
+def count(in_use: list[ImageUse]) -> Counter[Platform]:
+    return Counter(each.image_platform for each in in_use)
 
 
 def offer(image: ResolvedImage) -> set[Platform]:
@@ -62,12 +78,24 @@ def offer(image: ResolvedImage) -> set[Platform]:
 
 
 @given(fleet=fleets, in_force=images, found=images)
-def test_lost_is_what_is_in_use_and_not_offered_any_more(
+def test_lost_is_what_leaves_a_device_with_nothing(
+    fleet: list[Device], in_force: ResolvedImage, found: ResolvedImage
+) -> None:
+    stranded = [each for each in use(fleet, in_force) if match(each.platforms, found.children) is None]
+    lost = find_lost(use(fleet, in_force), found)
+    assert {platform: loss.devices for platform, loss in lost.items()} == count(stranded)
+
+
+@given(fleet=fleets, in_force=images, found=images)
+def test_all_devices_of_a_lost_platform_are_told_of(
     fleet: list[Device], in_force: ResolvedImage, found: ResolvedImage
 ) -> None:
     in_use = use(fleet, in_force)
-    expected = {platform: in_use[platform] for platform in in_use.keys() - offer(found)}
-    assert find_lost(in_use, found) == expected
+    lost = find_lost(in_use, found)
+    for platform, loss in lost.items():
+        assert platform not in offer(found)
+        assert loss.others.keys() <= offer(found)
+        assert loss.devices + sum(loss.others.values()) == count(in_use)[platform]
 
 
 @given(fleet=fleets, in_force=images, found=images)
@@ -92,8 +120,11 @@ def test_what_a_tag_gains_never_raises_an_alarm(
     fleet: list[Device], in_force: ResolvedImage, found: ResolvedImage, more: IndexChild
 ) -> None:
     in_use = use(fleet, in_force)
-    richer = replace(found, children=(*found.children, more))
-    assert find_lost(in_use, richer).items() <= find_lost(in_use, found).items()
+    richer, poorer = (
+        {platform: loss.devices for platform, loss in find_lost(in_use, image).items()}
+        for image in (replace(found, children=(*found.children, more)), found)
+    )
+    assert all(devices <= poorer.get(platform, 0) for platform, devices in richer.items())
 
 
 @given(fleet=fleets, in_force=images)
@@ -101,7 +132,9 @@ def test_a_tag_that_names_no_image_has_lost_all_that_is_in_use(
     fleet: list[Device], in_force: ResolvedImage
 ) -> None:
     in_use = use(fleet, in_force)
-    assert find_lost(in_use, None) == in_use
+    assert find_lost(in_use, None) == {
+        platform: Loss(devices=devices, others={}) for platform, devices in count(in_use).items()
+    }
 
 
 @given(fleet=fleets, in_force=images, found=images)
@@ -124,21 +157,51 @@ def test_an_alarm_lasts_from_the_first_look_that_misses_something_to_the_one_tha
         since = (since or now) if lost else None
         assert (None if alarm is None else alarm.since) == since
         named = "" if alarm is None else alarm.message
-        assert all(f"{platform} ({devices} device" in named for platform, devices in lost.items())
+        assert all(f"{platform} ({loss.devices} device" in named for platform, loss in lost.items())
+
+
+def listing(*platforms: str) -> Device:
+    """A device that runs these, best first."""
+    return tuple(RunnablePlatform(platform=Platform.parse(text), fit=Fit.NATIVE) for text in platforms)
+
+
+def offering(*platforms: str) -> ResolvedImage:
+    return ResolvedImage(
+        repository=REFERENCE.repository,
+        index=DIGEST,
+        children=tuple(
+            IndexChild(platform=Platform.parse(text), child=DIGEST, config=DIGEST, size=1)
+            for text in platforms
+        ),
+    )
+
+
+def alarm_of(in_use: list[ImageUse], found: ResolvedImage | None, *, gone: str = "") -> str | None:
+    loss = describe_loss(REFERENCE, find_lost(in_use, found), gone=gone)
+    return None if loss is None else loss.message
 
 
 def test_an_alarm_says_what_is_missing_where_and_for_how_many() -> None:
-    lost = find_lost(
-        {
-            Platform.parse("linux/riscv64"): 1,
-            Platform.parse("linux/amd64"): 12,
-            Platform.parse("linux/arm64"): 0,
-        },
-        None,
-    )
-    stated = [describe_loss(REFERENCE, lost, gone=gone) for gone in ("", "localhost:5000 has no tag 1")]
-    message = "localhost:5000/hello:1 no longer has linux/amd64 (12 devices), linux/riscv64 (1 device)"
-    assert [item.message for item in stated if item is not None] == [
-        message,
-        f"{message}: localhost:5000 has no tag 1",
+    in_use = [
+        ImageUse(image_platform=Platform.parse(platform), platforms=listing(own, platform), devices=devices)
+        for platform, own, devices in (
+            ("linux/riscv64", "linux/riscv64/rva22u64", 1),
+            ("linux/amd64", "linux/amd64", 5),
+            ("linux/amd64", "linux/amd64/v2", 7),
+        )
     ]
+    message = "localhost:5000/hello:1 no longer has linux/amd64 (12 devices), linux/riscv64 (1 device)"
+    assert alarm_of(in_use, None) == message
+    assert alarm_of(in_use, None, gone="localhost:5000 has no tag 1") == (
+        f"{message}: localhost:5000 has no tag 1"
+    )
+
+
+def test_a_platform_that_gives_way_to_another_is_no_loss_to_devices_that_run_both() -> None:
+    both, plain = listing("linux/amd64/v3", "linux/amd64"), listing("linux/amd64")
+    baseline, levels = offering("linux/amd64"), offering("linux/amd64/v3")
+    assert alarm_of(use([both, both], baseline), levels) is None
+    assert alarm_of(use([both, both], levels), baseline) is None
+    assert alarm_of(use([both, plain, both], baseline), levels) == (
+        "localhost:5000/hello:1 no longer has linux/amd64 (1 device; 2 more would get linux/amd64/v3)"
+    )

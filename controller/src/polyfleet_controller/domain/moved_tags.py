@@ -1,5 +1,6 @@
 """What a tag that has moved may do by itself: let held devices go on, or raise an alarm; never more."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,26 @@ class Alarm:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUse:
+    """Devices that list the same `platforms`, and are given an image's child for `image_platform`."""
+
+    image_platform: Platform
+    platforms: tuple[RunnablePlatform, ...]
+    devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What becomes of the devices that are given the child of a platform, which a tag has no more.
+
+    `devices` would be given nothing; `others` would be given another child, by its platform.
+    """
+
+    devices: int
+    others: Mapping[Platform, int]
+
+
 def releases_held_devices(
     in_force: ResolvedImage, found: ResolvedImage, fleet: Iterable[tuple[RunnablePlatform, ...]]
 ) -> bool:
@@ -41,28 +62,35 @@ def releases_held_devices(
     return helps
 
 
-def find_lost(in_use: Mapping[Platform, int], found: ResolvedImage | None) -> dict[Platform, int]:
-    """The platforms that devices have a child of and the tag none any more, with the number of the devices.
+def find_lost(in_use: Iterable[ImageUse], found: ResolvedImage | None) -> dict[Platform, Loss]:
+    """The platforms in use that the tag has no more, so that a device would be given nothing by it.
 
     None is a tag that names no image any more: it has lost all. A child that is another now is no loss, and
-    neither is a platform that no device has a child of.
+    neither is a platform in whose place every device that uses it would be given another.
     """
-    offered = set() if found is None else {child.platform for child in found.children}
+    children = () if found is None else found.children
+    offered = {child.platform for child in children}
+    after: dict[Platform, Counter[Platform | None]] = {}
+    for use in in_use:
+        if use.image_platform not in offered:
+            choice = match(use.platforms, children)
+            instead = None if choice is None else choice.child.platform
+            after.setdefault(use.image_platform, Counter())[instead] += use.devices
     return {
-        platform: devices
-        for platform, devices in sorted(in_use.items())
-        if devices > 0 and platform not in offered
+        platform: Loss(
+            devices=counts[None],
+            others={instead: devices for instead, devices in counts.items() if instead is not None},
+        )
+        for platform, counts in sorted(after.items())
+        if counts[None]
     }
 
 
-def describe_loss(reference: ImageReference, lost: Mapping[Platform, int], *, gone: str) -> Condition | None:
+def describe_loss(reference: ImageReference, lost: Mapping[Platform, Loss], *, gone: str) -> Condition | None:
     """The loss as an alarm states it, None without any. `gone` is why the tag names no image, else empty."""
     if not lost:
         return None
-    platforms = ", ".join(
-        f"{platform} ({devices} {'device' if devices == 1 else 'devices'})"
-        for platform, devices in lost.items()
-    )
+    platforms = ", ".join(f"{platform} ({_describe_devices(loss)})" for platform, loss in lost.items())
     message = f"{reference} no longer has {platforms}{f': {gone}' if gone else ''}"
     return Condition(reason=Reason.PLATFORM_LOST, message=message)
 
@@ -73,3 +101,8 @@ def renew(before: Alarm | None, loss: Condition | None, *, now: datetime) -> Ala
         return None
     since = now if before is None else before.since
     return Alarm(reason=loss.reason, message=loss.message, since=since)
+
+
+def _describe_devices(loss: Loss) -> str:
+    others = (f"{devices} more would get {platform}" for platform, devices in sorted(loss.others.items()))
+    return "; ".join((f"{loss.devices} {'device' if loss.devices == 1 else 'devices'}", *others))

@@ -94,8 +94,12 @@ class Channel:
         """How many seconds are left."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def get(self, url: httpx2.URL, wanted: Wanted, *, authorization: str | None) -> Answer:
+    def get(
+        self, url: httpx2.URL, wanted: Wanted, *, authorization: str | None, method: str = "GET"
+    ) -> Answer:
         """Ask for a document, wherever it lies; `authorization` is for the host that is asked first.
+
+        The method HEAD asks for its headers alone.
 
         Raises:
             RegistryFailure: there is no answer, it is too long, or it lies where nobody may be sent.
@@ -104,7 +108,7 @@ class Channel:
             headers = {"Accept": ", ".join(wanted.media_types)}
             if authorization is not None:
                 headers["Authorization"] = authorization
-            with self._stream("GET", url, headers, None) as response:
+            with self._stream(method, url, headers, None) as response:
                 if not response.has_redirect_location:
                     return self._read(response, wanted, is_registrys=is_same_origin(url, self.url))
                 target = self._follow(url, response.headers["Location"])

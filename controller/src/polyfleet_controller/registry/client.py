@@ -64,13 +64,15 @@ class RegistryClient:
         self._manifests: BoundedCache[_Address, ImageIndex | ImageManifest | Artifact] = BoundedCache(_CACHED)
         self._platforms: BoundedCache[_Address, Platform] = BoundedCache(_CACHED)
 
-    def resolve(self, reference: ImageReference) -> ResolvedImage:
-        """Ask the registry what the reference names now.
+    def resolve(self, reference: ImageReference, *, known: ResolvedImage | None = None) -> ResolvedImage:
+        """Ask the registry what the reference names now; first, whether that is what is `known`.
 
         Raises:
-            RegistryFailure: it has no such image, or no answer.
+            RegistryFailure: it has no such image or no answer, or lists an image that it does not have.
         """
         with self._open(reference) as session:
+            if known is not None and session.map(session.find_digest, [_name(reference)]) == [known.index]:
+                return known
             [(index, document)] = session.map(partial(self._read_root, session), [reference])
             entries = self._unfold(session, _entries(reference, index, document))
             found = session.map(partial(self._read_child, session), entries)
@@ -93,7 +95,7 @@ class RegistryClient:
     ) -> tuple[str, ImageIndex | ImageManifest | Artifact]:
         if reference.digest is not None:
             return reference.digest, self._read_manifest(session, reference.digest)
-        fetched = session.fetch_manifest(reference.tag or DEFAULT_TAG)
+        fetched = session.fetch_manifest(_name(reference))
         document = _parse(session, fetched.digest, read_manifest, fetched.content)
         self._manifests.put(_Address(repository=reference.repository, digest=fetched.digest), document)
         return fetched.digest, document
@@ -101,9 +103,7 @@ class RegistryClient:
     def _unfold(self, session: Session, entries: tuple[IndexEntry, ...]) -> tuple[IndexEntry, ...]:
         """Replace each entry that is an index itself by what it lists (image-spec, image-index.md)."""
         for _ in range(_MAX_DEPTH):
-            documents = session.map(
-                partial(self._read_manifest, session), [entry.digest for entry in entries]
-            )
+            documents = session.map(partial(self._read_entry, session), entries)
             if not any(isinstance(document, ImageIndex) for document in documents):
                 return entries
             entries = tuple(
@@ -114,6 +114,14 @@ class RegistryClient:
             if len(entries) > MAX_ENTRIES:
                 raise _invalid(session.reference, f"it lists more than the {MAX_ENTRIES} images allowed")
         raise _invalid(session.reference, f"its indexes are nested more than {_MAX_DEPTH} deep")
+
+    def _read_entry(self, session: Session, entry: IndexEntry) -> ImageIndex | ImageManifest | Artifact:
+        try:
+            return self._read_manifest(session, entry.digest)
+        except RegistryFailure as failure:
+            if failure.reason is not Reason.IMAGE_NOT_FOUND:
+                raise
+            raise _incomplete(session.reference, entry) from failure
 
     def _read_child(self, session: Session, entry: IndexEntry) -> IndexChild | None:
         """Read one image; None where the entry turns out to be none."""
@@ -149,6 +157,11 @@ class RegistryClient:
         return platform
 
 
+def _name(reference: ImageReference) -> str:
+    """What a registry is asked for: the digest, which decides, or else the tag."""
+    return reference.digest or reference.tag or DEFAULT_TAG
+
+
 def _entries(
     reference: ImageReference, index: str, document: ImageIndex | ImageManifest | Artifact
 ) -> tuple[IndexEntry, ...]:
@@ -178,6 +191,19 @@ def _parse(session: Session, digest: str, read: Callable[[bytes], T], content: b
         return read(content)
     except DecodeError as error:
         raise _invalid(session.reference, f"{digest}: {error}") from error
+
+
+def _incomplete(reference: ImageReference, entry: IndexEntry) -> RegistryFailure:
+    """The failure for an index without one of its images: whoever pushed or mirrored it left that out.
+
+    It is no image without that platform: nobody has said that devices are to go without.
+    """
+    what = "an image" if entry.platform is None else f"{entry.platform}"
+    return RegistryFailure(
+        Reason.IMAGE_NOT_FOUND,
+        f"{reference} lists {what} as {entry.digest}, which {reference.registry} does not have in the "
+        f"repository {reference.path}: push the whole image again",
+    )
 
 
 def _invalid(reference: ImageReference, message: str) -> RegistryFailure:

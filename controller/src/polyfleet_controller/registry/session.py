@@ -22,6 +22,8 @@ _THREADS: Final = 4
 _RENEWALS: Final = 2
 _DIGEST_HEADER: Final = "Docker-Content-Digest"
 _SHA256: Final = "sha256:"
+# What a HEAD may meet where a GET is answered, or says better what is missing.
+_SILENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,23 @@ class Session:
         answer = self._fetch(f"manifests/{name}", what, limit=MANIFEST_LIMIT)
         return self._check(what, answer.content, name if is_digest else answer.headers.get(_DIGEST_HEADER))
 
+    def find_digest(self, name: str) -> str | None:
+        """Ask for the digest alone of what a tag names; None where only the document itself can tell.
+
+        No registry must send the digest, and what it says of a tag that is gone `fetch_manifest` words.
+
+        Raises:
+            RegistryFailure: it refuses, or does not answer.
+        """
+        wanted = Wanted(
+            what=f"tag {name}", limit=MANIFEST_LIMIT, reason=Reason.IMAGE_INVALID, media_types=MEDIA_TYPES
+        )
+        answer, authorization = self._ask("HEAD", f"manifests/{name}", wanted)
+        if answer.status in _SILENT:
+            return None
+        self._accept(answer, wanted, authorization)
+        return answer.headers.get(_DIGEST_HEADER)
+
     def fetch_config(self, digest: str) -> bytes:
         """Fetch an image's config; raises as `fetch_manifest` does."""
         what = f"config {digest}"
@@ -86,9 +105,15 @@ class Session:
 
     def _fetch(self, path: str, what: str, *, limit: int) -> Answer:
         wanted = Wanted(what=what, limit=limit, reason=Reason.IMAGE_INVALID, media_types=MEDIA_TYPES)
+        answer, authorization = self._ask("GET", path, wanted)
+        self._accept(answer, wanted, authorization)
+        return answer
+
+    def _ask(self, method: str, path: str, wanted: Wanted) -> tuple[Answer, Authorization | None]:
+        """Ask, and again with what the registry wants to see; whatever it answers then is the answer."""
         url = self._channel.url.join(path)
         authorization = self._authorization or self._authorizer.recall(self._channel)
-        answer = self._channel.get(url, wanted, authorization=_header(authorization))
+        answer = self._channel.get(url, wanted, authorization=_header(authorization), method=method)
         for _ in range(_RENEWALS):
             is_asking = answer.status == HTTPStatus.UNAUTHORIZED and answer.is_registrys
             if not is_asking or (authorization is not None and authorization.fresh):
@@ -96,12 +121,15 @@ class Session:
             authorization = self._authorizer.answer(self._channel, answer, rejected=authorization)
             if authorization is None:
                 break
-            answer = self._channel.get(url, wanted, authorization=_header(authorization))
-        self._check_status(answer, what, authorization)
+            answer = self._channel.get(url, wanted, authorization=_header(authorization), method=method)
+        return answer, authorization
+
+    def _accept(self, answer: Answer, wanted: Wanted, authorization: Authorization | None) -> None:
+        """Refuse any status but success, and remember what opened the door."""
+        self._check_status(answer, wanted.what, authorization)
         if authorization is not None:
             self._authorizer.remember(self.reference, authorization)
             self._authorization = replace(authorization, fresh=False)
-        return answer
 
     def _check_status(self, answer: Answer, what: str, authorization: Authorization | None) -> None:
         match answer.status:

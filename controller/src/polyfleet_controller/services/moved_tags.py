@@ -19,9 +19,9 @@ from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.releases import cut_release
 from polyfleet_controller.store.alarms import load_alarms, save_alarm
 from polyfleet_controller.store.assignments import (
-    count_image_platforms,
     list_uncovered_workloads,
     load_assigned_platforms,
+    load_image_uses,
 )
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
@@ -32,7 +32,7 @@ from polyfleet_controller.store.workloads import (
 )
 from polyfleet_shared.reasons import Reason
 
-# Public registries count each look against a quota (Docker Hub's: 100 in six hours).
+# Public registries count each tag that has moved against a quota (Docker Hub's: 100 in six hours).
 DEFAULT_INTERVAL: Final = timedelta(minutes=15)
 _FIRST_LOOK: Final = timedelta(seconds=5)
 _DOUBLINGS: Final = 20
@@ -116,13 +116,15 @@ class MovedTags:
         """Ask what the tag names, and do what that allows; `silent` collects registries without an answer."""
         with self._database.read() as connection:
             workload = _find_settled(connection, uid)
-        if workload is None:
+            placeable = load_placeable(connection, uid)
+        known = [each.release.image for each in placeable if each.release is not None]
+        if workload is None or not known:
             return ()
         reference = workload.manifest.container.image
         if reference.digest is not None or reference.registry in silent:
             return ()
         try:
-            answer: ResolvedImage | RegistryFailure = self._registry.resolve(reference)
+            answer: ResolvedImage | RegistryFailure = self._registry.resolve(reference, known=known[0])
         except RegistryFailure as failure:
             if failure.reason is Reason.REGISTRY_UNREACHABLE:
                 silent.add(reference.registry)
@@ -205,7 +207,7 @@ def _judge(
     found = None if isinstance(answer, RegistryFailure) else answer
     gone = answer.message if isinstance(answer, RegistryFailure) else ""
     is_same = found is not None and found.children == release.image.children
-    lost = {} if is_same else find_lost(count_image_platforms(connection, uid), found)
+    lost = {} if is_same else find_lost(load_image_uses(connection, uid), found)
     cuts = (
         found is not None
         and not is_same

@@ -19,8 +19,11 @@ class RegistryFailure(PolyfleetError):  # noqa: N818 - a state of the world that
 class Registry(Protocol):
     """Knows what an image's name stands for at this moment."""
 
-    def resolve(self, reference: ImageReference) -> ResolvedImage:
+    def resolve(self, reference: ImageReference, *, known: ResolvedImage | None = None) -> ResolvedImage:
         """Ask the registry, within a bounded time.
+
+        `known` is what the reference named before: the answer, if its tag has the same digest still. That
+        takes one request, which registries with a quota do not count.
 
         Raises:
             RegistryFailure: it has no such image, or no answer.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, literal_column, select
 from sqlalchemy.engine import Row as ResultRow
 
+from polyfleet_controller.domain.moved_tags import ImageUse
 from polyfleet_controller.domain.placement import Assignment
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.store.statements import Row, upsert
@@ -82,15 +83,24 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
     )
 
 
-def count_image_platforms(connection: Connection, workload: str) -> dict[Platform, int]:
-    """How many devices are given a workload's child of which platform."""
+def load_image_uses(connection: Connection, workload: str) -> tuple[ImageUse, ...]:
+    """Which kinds of device are given a workload's child of which platform."""
     key = ASSIGNMENT.c.image_platform
     query = (
-        select(key, func.count(literal_column("*")).label("devices"))
+        select(key, PLATFORM_SET.c.body, func.count(literal_column("*")).label("devices"))
+        .join(DEVICE, DEVICE.c.name == ASSIGNMENT.c.device)
+        .join(PLATFORM_SET, PLATFORM_SET.c.digest == DEVICE.c.platform_set)
         .where(ASSIGNMENT.c.workload == workload, key.is_not(None))
-        .group_by(key)
+        .group_by(key, PLATFORM_SET.c.body)
     )
-    return {read_platform(row.image_platform): row.devices for row in connection.execute(query)}
+    return tuple(
+        ImageUse(
+            image_platform=read_platform(row.image_platform),
+            platforms=read_platforms(row.body),
+            devices=row.devices,
+        )
+        for row in connection.execute(query)
+    )
 
 
 def list_uncovered_workloads(connection: Connection) -> tuple[str, ...]:
