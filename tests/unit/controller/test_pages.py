@@ -54,7 +54,7 @@ PAGES: Final[dict[str, RenderableType]] = {
     "image_check": draw_image_check(CHECK, NOW),
     "image_check_hold": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.HOLD), NOW),
     "image_check_exclude": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.EXCLUDE), NOW),
-    "apply": draw_applied(APPLIED),
+    "apply": draw_applied(APPLIED, NOW),
     "apply_refused": draw_refusal(replace(CHECK, on_uncovered=OnUncovered.REFUSE)),
     "image_check_covered": draw_image_check(CHECK_COVERED, NOW),
     "image_check_nobody": draw_image_check(CHECK_NOBODY, NOW),

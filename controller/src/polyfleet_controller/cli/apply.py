@@ -11,7 +11,7 @@ from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
 from polyfleet_controller.cli.image_check_page import draw_applied, draw_refusal
 from polyfleet_controller.cli.manifests import ManifestDocument, read_manifests
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, draw_message, show
-from polyfleet_controller.cli.session import connect, name_workload, workload_path
+from polyfleet_controller.cli.session import connect, name_workload, utc_now, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
@@ -103,11 +103,12 @@ def _apply_all(
 
 
 def _show(applied: list[Applied], answers: list[JsonValue], output: OutputFormat) -> None:
+    now = utc_now()
     show(
         output,
         document=answers[0] if len(answers) == 1 else {"items": answers},
         names=(_name(each.workload) for each in applied),
-        page=lambda: Group(*map(draw_applied, applied)),
+        page=lambda: Group(*(draw_applied(each, now) for each in applied)),
         wraps=False,
     )
 

@@ -12,8 +12,9 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from polyfleet_controller.cli.failures import tell
+from polyfleet_controller.cli.failures import printable, tell
 from polyfleet_controller.cli.humanized import humanize_duration
 from polyfleet_controller.cli.layout import BAD, GOOD, make_table, styled
 from polyfleet_controller.domain.image_builds import BuildStep, read_step
@@ -78,6 +79,7 @@ class BuildBoard:
         return news
 
     def draw(self) -> Table:
+        """One line for each platform, however long its step is: what is drawn anew must fit the screen."""
         with self._lock:
             rows = list(self._rows.items())
         return make_table(
@@ -87,24 +89,31 @@ class BuildBoard:
                     str(platform),
                     styled(row.state, _COLOURS.get(row.state, "")),
                     humanize_duration(row.seconds),
-                    str(row.step or ""),
+                    _say_step(row),
                 )
                 for platform, row in rows
             ),
-            wrapped=("STEP",),
+            wrapped=("STEP",),  # the column that gives way
         )
 
 
 @contextmanager
 def displaying(board: BuildBoard) -> Iterator[Callable[[], None]]:
     """Show the board on stderr, anew with each call."""
-    if sys.stderr.isatty():
-        with Live(console=Console(stderr=True), refresh_per_second=8) as live:
+    console = Console(stderr=True)
+    if sys.stderr.isatty() and not console.is_dumb_terminal:
+        with Live(console=console, refresh_per_second=8) as live:
             yield lambda: live.update(board.draw())
             live.update(board.draw())
         return
     yield lambda: _tell_news(board)
     _tell_news(board)
+
+
+def _say_step(row: _Row) -> Text:
+    """Where it is, or where it failed."""
+    step = "" if row.step is None or row.state is BuildState.BUILT else str(row.step)
+    return Text(printable(step), no_wrap=True, overflow="ellipsis")
 
 
 def _tell_news(board: BuildBoard) -> None:

@@ -97,14 +97,28 @@ def draw_refusal(check: ImageCheck) -> RenderableType:
     return Group(styled(f"{check.image} covers {_count_covered(check)} devices"), draw_uncovered(check))
 
 
-def draw_applied(applied: Applied) -> RenderableType:
-    """What `apply` did, then a line for each kind of device; of those that go on as before, none."""
+def draw_applied(applied: Applied, now: datetime) -> RenderableType:
+    """What `apply` did, then a line for each kind of device; of those that go on as before, none.
+
+    Then what is known against the children that devices are given anew.
+    """
     called = name_workload(applied.workload.namespace, applied.workload.name)
     moved = applied.change is Change.MOVED
     release = f": new release {applied.workload.release}, the tag moved" if moved else ""
     head = styled(f"{called} {_CHANGE[applied.change]}{release}")
     kinds = list(_say_kinds(applied))
-    return Group(head, Padding(make_facts(kinds), INDENT)) if kinds else head
+    parts = [make_facts(kinds)] if kinds else []
+    return Group(head, *(Padding(part, INDENT) for part in (*parts, *_warn(applied, now))))
+
+
+def _warn(applied: Applied, now: datetime) -> Iterator[RenderableType]:
+    check = applied.preflight
+    if check is None or applied.change is Change.UNCHANGED:
+        return
+    for each in {each.child: each for each in check.covered}.values():
+        for failure in check.warnings:
+            if failure.child == each.child:
+                yield Text.assemble(f"the child for {each.image_platform} ", say_failure(failure, now))
 
 
 def _say_kinds(applied: Applied) -> Iterator[tuple[str, str | Text]]:
