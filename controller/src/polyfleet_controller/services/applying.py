@@ -8,7 +8,7 @@ from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
-from polyfleet_controller.services.placements import place_workload
+from polyfleet_controller.services.placements import place_workload, take_snapshot
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.releases import cut_release, note_failure
 from polyfleet_controller.services.views import Change
@@ -47,8 +47,9 @@ def apply_manifest(
     after = _change(before, manifest, now)
     if isinstance(outcome, Condition):
         return _go_without(connection, before, after, outcome, now)
+    snapshot = take_snapshot(connection)
     check = check_workload(
-        connection, after.uid, manifest, outcome, reference=manifest.container.image, now=now
+        connection, snapshot, after.uid, manifest, outcome, reference=manifest.container.image, now=now
     )
     change = _name_change(before, after)
     changed = False
@@ -62,7 +63,7 @@ def apply_manifest(
             change = Change.MOVED
         save_workload(connection, after)
         cut_release(connection, after, outcome, now)
-        changed = place_workload(connection, after.uid, now=now)
+        changed = place_workload(connection, after.uid, now=now, seen=snapshot)
     return Application(change=change, preflight=check, outbox_changed=changed)
 
 

@@ -41,9 +41,14 @@ class Snapshot:
 
 def take_snapshot(connection: Connection) -> Snapshot:
     """Look at every workload and at every device that may be given work."""
-    workloads = {workload.uid: workload for workload in load_placeable(connection)}
     members = load_members(connection)
     contents = load_contents(connection, {member.content for member in members if member.content is not None})
+    return _look(connection, members, contents)
+
+
+def _look(connection: Connection, members: tuple[Member, ...], contents: dict[str, Content]) -> Snapshot:
+    """Look at every workload, beside devices that were looked at in the same transaction."""
+    workloads = {workload.uid: workload for workload in load_placeable(connection)}
     layers = {
         child.child: frozenset(layer.digest for layer in child.layers)
         for workload in workloads.values()
@@ -58,9 +63,12 @@ def take_snapshot(connection: Connection) -> Snapshot:
     )
 
 
-def place_workload(connection: Connection, uid: str, *, now: datetime) -> bool:
-    """Carry a workload's newest state to the devices that are to have it; whether something is to be sent."""
-    snapshot = take_snapshot(connection)
+def place_workload(connection: Connection, uid: str, *, now: datetime, seen: Snapshot | None = None) -> bool:
+    """Carry a workload's newest state to the devices that are to have it; whether something is to be sent.
+
+    `seen` was taken in the same transaction: no device has changed since, only workloads.
+    """
+    snapshot = take_snapshot(connection) if seen is None else _look(connection, seen.members, seen.contents)
     workload = snapshot.workloads[uid]
     selection = snapshot.select(workload.request, now=now)
     changed = _Spreading(connection, snapshot, now).spread(workload, selection.chosen)
@@ -128,10 +136,16 @@ class _Spreading:
         key = (content, member.platform_set if chosen else "")
         if key not in self._decisions:
             decision = place(workload, member.platforms) if chosen else None
-            new = put_decision(self._snapshot.contents[content], workload.uid, decision)
-            given = _Given(content=new, digest=new.digest, excess=find_excess(new))
-            self._decisions[key] = (decision, given)
+            self._decisions[key] = (decision, self._give(content, workload.uid, decision))
         return self._decisions[key]
+
+    def _give(self, digest: str, uid: str, decision: Decision | None) -> _Given:
+        """A content that stays as it is was measured before: most stay."""
+        old = self._snapshot.contents[digest]
+        new = put_decision(old, uid, decision)
+        if new == old:
+            return _Given(content=old, digest=digest, excess=None)
+        return _Given(content=new, digest=new.digest, excess=find_excess(new))
 
     def _write(self, uid: str, moves: _Moves) -> None:
         save_contents(self._connection, {given.digest: given.content for _, _, given in moves.given})

@@ -20,7 +20,7 @@ from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.image_views import CoveredDevices, ImageCheck, UncoveredDevices
-from polyfleet_controller.services.placements import take_snapshot
+from polyfleet_controller.services.placements import Snapshot, take_snapshot
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.image_failures import load_image_failures
@@ -71,8 +71,9 @@ class Preflights:
         with self._database.read() as connection:
             if stored is None:
                 return check_targets(connection, reference, image, selector=selector)
+            snapshot = take_snapshot(connection)
             return check_workload(
-                connection, stored.uid, stored.manifest, image, reference=reference, now=now
+                connection, snapshot, stored.uid, stored.manifest, image, reference=reference, now=now
             )
 
     def _find(self, namespace: str, name: str) -> StoredWorkload:
@@ -99,6 +100,7 @@ def check_targets(
 
 def check_workload(
     connection: Connection,
+    snapshot: Snapshot,
     uid: str,
     manifest: WorkloadManifest,
     image: ResolvedImage,
@@ -106,8 +108,10 @@ def check_workload(
     reference: ImageReference,
     now: datetime,
 ) -> ImageCheck:
-    """Check an image that was resolved, for the devices that a manifest asks for, by its policy."""
-    snapshot = take_snapshot(connection)
+    """Check an image that was resolved, for the devices that a manifest asks for, by its policy.
+
+    `snapshot` was taken in the same transaction.
+    """
     # The excluded are to be seen here, as what they are.
     request = replace(manifest.request(uid, image.children), excludes=False)
     chosen = snapshot.select(request, now=now).chosen

@@ -15,7 +15,7 @@ from polyfleet_controller.domain.images import ImageReference, ResolvedImage
 from polyfleet_controller.domain.placement import Release
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
-from polyfleet_controller.services.placements import place_workload
+from polyfleet_controller.services.placements import place_workload, take_snapshot
 from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.views import Child, Page, ReleaseView
@@ -137,12 +137,13 @@ def _conclude(
         return False
     if isinstance(outcome, ResolvedImage):
         manifest = workload.manifest
+        snapshot = take_snapshot(connection)
         check = check_workload(
-            connection, workload.uid, manifest, outcome, reference=manifest.container.image, now=now
+            connection, snapshot, workload.uid, manifest, outcome, reference=manifest.container.image, now=now
         )
         if not is_refused(check):
             cut_release(connection, workload, outcome, now)
-            return place_workload(connection, workload.uid, now=now)
+            return place_workload(connection, workload.uid, now=now, seen=snapshot)
         outcome = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=describe_uncovered(check))
     return note_failure(connection, workload, outcome, now)
 

@@ -1,6 +1,8 @@
 """What documents hold, and the lists of platforms: each kept once, under its digest."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, cast
 
 from sqlalchemy import Connection, delete, select
 
@@ -15,13 +17,27 @@ from polyfleet_controller.store.values import (
     write_platforms,
 )
 from polyfleet_shared.codec import decode
+from polyfleet_shared.json_text import JsonValue, dump_json
 from polyfleet_shared.platforms import RunnablePlatform
+from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
+
+# Contents that were read, by digest: what a digest names never changes. They share their workloads, so that
+# one takes little more than a reference to each.
+_KNOWN: Final[dict[str, Content]] = {}
+_MAX_KNOWN: Final = 8192
 
 
 def load_contents(connection: Connection, digests: Iterable[str]) -> dict[str, Content]:
     """Contents by digest."""
-    found = connection.execute(select(CONTENT).where(CONTENT.c.digest.in_(list(digests))))
-    return {row.digest: decode(Content, read_json(row.body)) for row in found}
+    wanted = frozenset(digests)
+    known = {digest: content for digest in wanted if (content := _KNOWN.get(digest)) is not None}
+    unknown = list(wanted - known.keys())
+    found = connection.execute(select(CONTENT).where(CONTENT.c.digest.in_(unknown))) if unknown else ()
+    read = {row.digest: _read_content(row.body) for row in found}
+    if len(_KNOWN) + len(read) > _MAX_KNOWN:
+        _KNOWN.clear()
+    _KNOWN.update(read)
+    return {**known, **read}
 
 
 def save_contents(connection: Connection, contents: Mapping[str, Content]) -> None:
@@ -51,3 +67,22 @@ def save_platform_sets(connection: Connection, lists: Iterable[tuple[RunnablePla
     insert_missing(
         connection, PLATFORM_SET, [{"digest": name_platforms(body), "body": body} for body in sorted(bodies)]
     )
+
+
+def _read_content(text: str) -> Content:
+    """Workload by workload: contents differ as devices do, and consist of the same few workloads."""
+    document = cast("dict[str, list[JsonValue]]", read_json(text))
+    return Content(
+        workloads=tuple(_read_workload(dump_json(item)) for item in document["workloads"]),
+        held=tuple(_read_held(dump_json(item)) for item in document["held"]),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _read_workload(text: bytes) -> DesiredWorkload:
+    return decode(DesiredWorkload, read_json(text.decode()))
+
+
+@lru_cache(maxsize=4096)
+def _read_held(text: bytes) -> HeldWorkload:
+    return decode(HeldWorkload, read_json(text.decode()))
