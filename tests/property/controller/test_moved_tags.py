@@ -197,6 +197,13 @@ def test_an_alarm_says_what_is_missing_where_and_for_how_many() -> None:
     )
 
 
+def test_a_platform_that_is_offered_is_not_lost_to_a_device_that_changed_since() -> None:
+    changed = ImageUse(
+        image_platform=Platform.parse("linux/amd64"), platforms=listing("linux/riscv64"), devices=1
+    )
+    assert alarm_of([changed], offering("linux/amd64")) is None
+
+
 def test_a_platform_that_gives_way_to_another_is_no_loss_to_devices_that_run_both() -> None:
     both, plain = listing("linux/amd64/v3", "linux/amd64"), listing("linux/amd64")
     baseline, levels = offering("linux/amd64"), offering("linux/amd64/v3")

@@ -17,7 +17,9 @@ def check_image(
     *,
     workload: Annotated[
         str | None,
-        typer.Option("--workload", "-w", metavar="[NAMESPACE/]NAME", help="The devices it is meant for."),
+        typer.Option(
+            "--workload", "-w", metavar="[NAMESPACE/]NAME", help="The devices that its placement chooses."
+        ),
     ] = None,
     selector: Annotated[
         str | None,
