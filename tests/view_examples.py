@@ -33,6 +33,7 @@ from polyfleet_controller.services.views import (
     DeviceLabel,
     DevicePlacement,
     DeviceView,
+    DryRun,
     Effect,
     EventView,
     IgnoredLabel,
@@ -41,6 +42,7 @@ from polyfleet_controller.services.views import (
     LabelSource,
     PlatformCount,
     ReleaseView,
+    SomeDevices,
     Standing,
     Sync,
     Taint,
@@ -503,6 +505,28 @@ APPLIED: Final = Applied(
     change=Change.CHANGED,
     preflight=replace(CHECK, on_uncovered=OnUncovered.HOLD),
     unanswered=None,
+)
+DRY_RUN: Final = DryRun(
+    namespace="default",
+    name="hello",
+    change=Change.CHANGED,
+    preflight=replace(CHECK, on_uncovered=OnUncovered.HOLD),
+    unanswered=None,
+    gained=SomeDevices(devices=4310, names=tuple(f"gate-{number:04}" for number in range(1, 11))),
+    lost=SomeDevices(devices=1, names=("shed-7",)),
+    changed=SomeDevices(devices=2, names=("till-1", "till-2")),
+    missing=0,
+)
+DRY_RUN_NOTHING: Final = DryRun(
+    namespace="default",
+    name="hello",
+    change=Change.UNCHANGED,
+    preflight=None,
+    unanswered=None,
+    gained=SomeDevices(devices=0, names=()),
+    lost=SomeDevices(devices=0, names=()),
+    changed=SomeDevices(devices=0, names=()),
+    missing=2,
 )
 CHECK_COVERED: Final = replace(CHECK, devices=4326, uncovered=(), unjudged=0, warnings=())
 CHECK_NOBODY: Final = replace(CHECK_COVERED, devices=0, covered=())

@@ -88,6 +88,41 @@ def test_apply_creates_configures_and_then_changes_nothing(
     ]
 
 
+def test_a_dry_run_shows_what_would_change_and_changes_nothing(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    api.add_device("edge-1")
+    file = write(tmp_path / "hello.yaml", manifest(image.reference))
+    code, shown, errors = polyfleet("apply", "-f", file, "--dry-run")
+    assert (code, errors) == (0, "")
+    assert shown.splitlines()[:2] == [
+        "workload.polyfleet.io/hello created (dry run)",
+        "  gained       1 device: edge-1",
+    ]
+    answer = api.ask("PUT", "/v1/workloads/default/hello?dryRun=true", manifest(image.reference))
+    assert (answer.status_code, answer.json()["gained"]) == (200, {"devices": 1, "names": ["edge-1"]})
+    code, text, errors = polyfleet("apply", "-f", file, "--dry-run", "-o", "json")
+    assert (code, json.loads(text), errors) == (0, answer.json(), "")
+    assert api.ask("GET", "/v1/workloads/default/hello").status_code == 404
+    polyfleet("apply", "-f", file)
+    assert polyfleet("apply", "-f", file, "--dry-run") == (
+        0,
+        "workload.polyfleet.io/hello unchanged (dry run)\n  devices  none changes\n",
+        "",
+    )
+
+
+def test_a_dry_run_refuses_what_apply_refuses(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    api.add_device("edge-1", platform="linux/s390x")
+    file = write(tmp_path / "hello.yaml", manifest(image.reference))
+    tried = polyfleet("apply", "-f", file, "--dry-run")
+    assert tried == polyfleet("apply", "-f", file)
+    assert (tried[0], tried[1]) == (1, "")
+    assert polyfleet("apply", "-f", file, "--dry-run", "--wait")[0] == 2
+
+
 def test_apply_gives_the_answer_of_the_api(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:

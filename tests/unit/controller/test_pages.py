@@ -12,7 +12,12 @@ from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.event_table import draw_events
-from polyfleet_controller.cli.image_check_page import draw_applied, draw_image_check, draw_refusal
+from polyfleet_controller.cli.image_check_page import (
+    draw_applied,
+    draw_dry_run,
+    draw_image_check,
+    draw_refusal,
+)
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
 from polyfleet_controller.cli.why_page import draw_device_reason, draw_why
@@ -27,6 +32,8 @@ from view_examples import (
     CHECK_NOBODY,
     DEVICE,
     DEVICE_DETAIL,
+    DRY_RUN,
+    DRY_RUN_NOTHING,
     EVENTS,
     NOW,
     RELEASE,
@@ -55,6 +62,8 @@ PAGES: Final[dict[str, RenderableType]] = {
     "image_check_hold": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.HOLD), NOW),
     "image_check_exclude": draw_image_check(replace(CHECK, on_uncovered=OnUncovered.EXCLUDE), NOW),
     "apply": draw_applied(APPLIED, NOW),
+    "apply_dry_run": draw_dry_run(DRY_RUN, NOW),
+    "apply_dry_run_nothing": draw_dry_run(DRY_RUN_NOTHING, NOW),
     "apply_refused": draw_refusal(replace(CHECK, on_uncovered=OnUncovered.REFUSE)),
     "image_check_covered": draw_image_check(CHECK_COVERED, NOW),
     "image_check_nobody": draw_image_check(CHECK_NOBODY, NOW),

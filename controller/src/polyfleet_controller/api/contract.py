@@ -1,5 +1,6 @@
 """The OpenAPI document: FastAPI gives the paths, our dataclasses the schemas."""
 
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
@@ -78,6 +79,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
         "Only those with this label, `key=value`; given several times, with all of them.",
         {"items": {"type": "string", "pattern": "^[^=\\x00]+=[^\\x00]*$"}},
     ),
+    "dryRun": ("With `true`, only what the manifest would change is said, and nothing is changed.", {}),
     "reference": ("The image, `registry/path[:tag][@digest]`.", {}),
     "workload": ("For the devices that this workload, `[namespace/]name`, is meant for, by its policy.", {}),
 }
@@ -140,9 +142,15 @@ class Contract:
         return document
 
     def _content(self, kind: object) -> dict[str, Any]:
-        return (
-            {} if kind is None else {"content": {"application/json": {"schema": self._answers.refer(kind)}}}
+        if kind is None:
+            return {}
+        several = typing.get_args(kind) if isinstance(kind, types.UnionType) else ()
+        schema: Schema = (
+            {"anyOf": [self._answers.refer(each) for each in several]}
+            if several
+            else self._answers.refer(kind)
         )
+        return {"content": {"application/json": {"schema": schema}}}
 
     def _problem_content(self) -> dict[str, Any]:
         return {"content": {MEDIA_TYPE: {"schema": self._problem}}}

@@ -22,6 +22,13 @@ class NoQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyQuery:
+    """Whether a manifest is carried out, or only what it would change is said."""
+
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
     """Which page of a list."""
 

@@ -17,6 +17,7 @@ BODY_LIMIT: Final = 1024 * 1024
 
 T = TypeVar("T")
 
+_TRUTHS: Final = {"true": True, "false": False}
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -92,6 +93,8 @@ def _list(expected: dict[str, object]) -> str:
 
 
 def _spell(hint: object, value: str) -> JsonValue:
-    """A number where one is wanted and the text is one; else the text, which the codec then refuses."""
+    """A number or a truth where one is wanted and the text is one; else the text, which the codec refuses."""
     kinds = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
+    if bool in kinds and value in _TRUTHS:
+        return _TRUTHS[value]
     return int(value) if int in kinds and _WHOLE_NUMBER.fullmatch(value) else value

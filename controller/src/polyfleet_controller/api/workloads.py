@@ -1,5 +1,6 @@
 """`/v1/workloads`."""
 
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Depends, Response
 
 from polyfleet_controller.api.answers import answer_view
 from polyfleet_controller.api.problems import ApiError, ProblemCode
-from polyfleet_controller.api.queries import NoQuery, PageQuery
+from polyfleet_controller.api.queries import ApplyQuery, NoQuery, PageQuery
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
 from polyfleet_controller.api.routes import NameInPath, Surroundings
 from polyfleet_controller.api.schema import Schema
@@ -20,11 +21,13 @@ from polyfleet_controller.services.placement_reasons import DeviceReason, Why
 from polyfleet_controller.services.views import (
     Applied,
     Change,
+    DryRun,
     Page,
     ReleaseView,
     WorkloadDetail,
     WorkloadView,
 )
+from polyfleet_controller.services.workloads import Workloads
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
 
 _NOT_FOUND = (ProblemCode.WORKLOAD_NOT_FOUND,)
@@ -62,15 +65,10 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     operation, clock = around.contract.operation, around.clock
     applying = CapacityLimiter(_APPLYING_THREADS)
 
-    def apply(namespace: str, name: str, body: bytes) -> Response:
+    def apply(namespace: str, name: str, body: bytes, query: ApplyQuery) -> Response:
         document = parse_body(body)
         _check_place(document, namespace, name)
-        try:
-            applied = workloads.apply(document, now=clock())
-        except DecodeError as error:
-            raise _refused(error.problems) from None
-        created = applied.change is Change.CREATED
-        return answer_view(applied, HTTPStatus.CREATED if created else HTTPStatus.OK)
+        return _apply(workloads, document, query, clock())
 
     @router.get(
         "",
@@ -83,18 +81,21 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     @router.put(
         "/{namespace}/{name}",
         summary="Create or change a workload; the same again changes nothing, unless its tag has moved",
-        dependencies=[Depends(query_reader(NoQuery))],
         **operation(
-            answers={HTTPStatus.OK: Applied, HTTPStatus.CREATED: Applied},
+            answers={HTTPStatus.OK: Applied | DryRun, HTTPStatus.CREATED: Applied},
+            query=ApplyQuery,
             body=WorkloadManifest,
             other_body=_KUBERNETES,
             problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED),
         ),
     )
     async def apply_workload(
-        namespace: NameInPath, name: NameInPath, body: Annotated[bytes, Depends(read_body)]
+        namespace: NameInPath,
+        name: NameInPath,
+        query: Annotated[ApplyQuery, Depends(query_reader(ApplyQuery))],
+        body: Annotated[bytes, Depends(read_body)],
     ) -> Response:
-        return await run_sync(partial(apply, namespace, name, body), limiter=applying)
+        return await run_sync(partial(apply, namespace, name, body, query), limiter=applying)
 
     @router.get(
         "/{namespace}/{name}",
@@ -149,6 +150,17 @@ def make_workload_router(around: Surroundings) -> APIRouter:
         return answer_view(releases.list(namespace, name, query.page))
 
     return router
+
+
+def _apply(workloads: Workloads, document: JsonValue, query: ApplyQuery, now: datetime) -> Response:
+    try:
+        if query.dry_run:
+            return answer_view(workloads.try_out(document, now=now))
+        applied = workloads.apply(document, now=now)
+    except DecodeError as error:
+        raise _refused(error.problems) from None
+    created = applied.change is Change.CREATED
+    return answer_view(applied, HTTPStatus.CREATED if created else HTTPStatus.OK)
 
 
 def _check_place(document: JsonValue, namespace: str, name: str) -> None:

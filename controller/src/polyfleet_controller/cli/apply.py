@@ -1,6 +1,7 @@
 """`polyfleet apply`."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
@@ -8,14 +9,14 @@ from rich.console import Group
 
 from polyfleet_controller.cli.client import Client, RefusedError
 from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
-from polyfleet_controller.cli.image_check_page import draw_applied, draw_refusal
+from polyfleet_controller.cli.image_check_page import draw_applied, draw_dry_run, draw_refusal
 from polyfleet_controller.cli.manifests import ManifestDocument, read_manifests
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, draw_message, show
 from polyfleet_controller.cli.session import connect, name_workload, utc_now, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
-from polyfleet_controller.services.views import Applied, ImageCheck, WorkloadView
+from polyfleet_controller.services.views import Applied, DryRun, ImageCheck, WorkloadView
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import JsonValue
 
@@ -33,6 +34,7 @@ app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=Non
             ("polyfleet apply -f hello.yaml", "one file, of one or several documents"),
             ("polyfleet apply -f manifests/", "every .yaml, .yml and .json file in it"),
             ("cat hello.yaml | polyfleet apply -f -", "from stdin"),
+            ("polyfleet apply -f hello.yaml --dry-run", "what it would change, and nothing is changed"),
             ("polyfleet apply -f hello.yaml --wait --timeout 10m", "until every device proves it"),
         ),
         "All manifests are read first: one mistake, and nothing is applied.",
@@ -50,12 +52,20 @@ def apply(
         bool,
         typer.Option("--wait", help="Wait until every covered device proves that it runs it."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change: devices, images, pulls.")
+    ] = False,
     timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait: 90s, 5m or 1h.")] = "5m",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     timeout_seconds = _parse_duration(timeout)
+    if wait and dry_run:
+        raise CommandError("give either --wait or --dry-run: nothing comes of a dry run", ExitCode.INPUT)
     manifests = read_manifests(files)
     with connect(ctx) as client:
+        if dry_run:
+            _try_out(client, manifests, output)
+            return
         answers, failures = _apply_all(client, manifests)
         applied = [client.read(Applied, answer) for answer in answers]
         if applied:
@@ -66,6 +76,27 @@ def apply(
             raise _combine(failures)
         if wait:
             wait_until_proven(client, [each.workload for each in applied], timeout_seconds)
+
+
+def _try_out(client: Client, manifests: tuple[ManifestDocument, ...], output: OutputFormat) -> None:
+    """Each as if the others were not applied: what one takes away is no room for the next."""
+    answers, failures = _apply_all(client, manifests, {"dryRun": "true"})
+    found = [client.read(DryRun, answer) for answer in answers]
+    now = utc_now()
+    if found:
+        show(
+            output,
+            document=answers[0] if len(answers) == 1 else {"items": answers},
+            names=(name_workload(each.namespace, each.name) for each in found),
+            page=lambda: Group(*(draw_dry_run(each, now) for each in found)),
+            wraps=False,
+        )
+    for each in found:
+        if each.unanswered is not None:
+            called = name_workload(each.namespace, each.name)
+            tell(f"{called}: what its image is now is not known: {explain_condition(each.unanswered)}")
+    if failures:
+        raise _combine(failures)
 
 
 def _tell_what_is_missing(applied: Applied) -> None:
@@ -87,7 +118,7 @@ def _parse_duration(text: str) -> int:
 
 
 def _apply_all(
-    client: Client, manifests: tuple[ManifestDocument, ...]
+    client: Client, manifests: tuple[ManifestDocument, ...], query: Mapping[str, str] | None = None
 ) -> tuple[list[JsonValue], list[CommandError]]:
     """Each by itself: what one is refused for does not keep the others back."""
     answers: list[JsonValue] = []
@@ -96,7 +127,7 @@ def _apply_all(
         metadata = each.manifest.metadata
         try:
             path = workload_path(metadata.namespace, metadata.name)
-            answers.append(client.put(path, dict(encode(each.manifest))))
+            answers.append(client.put(path, dict(encode(each.manifest)), query))
         except RefusedError as error:
             failures.append(CommandError(_explain_refusal(client, each, error), error.exit_code))
     return answers, failures

@@ -62,9 +62,9 @@ class Client:
         """Read; a query value that is a list is given once for each of its items."""
         return self._ask("GET", path, query=query)
 
-    def put(self, path: str, document: JsonValue) -> JsonValue:
+    def put(self, path: str, document: JsonValue, query: Mapping[str, Any] | None = None) -> JsonValue:
         """Create or change."""
-        return self._ask("PUT", path, body=dump_json(document))
+        return self._ask("PUT", path, query=query, body=dump_json(document))
 
     def patch(self, path: str, change: JsonValue) -> JsonValue:
         """Change a part."""

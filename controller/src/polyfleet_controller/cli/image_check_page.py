@@ -32,7 +32,7 @@ from polyfleet_controller.services.image_views import (
     PullSize,
     UncoveredDevices,
 )
-from polyfleet_controller.services.views import Applied, Change
+from polyfleet_controller.services.views import Applied, Change, DryRun, SomeDevices
 from polyfleet_shared.platforms import Platform
 
 _FIT: Final = {Fit.NATIVE: GOOD, Fit.COMPATIBLE: "", Fit.EMULATED: WEAK}
@@ -106,14 +106,49 @@ def draw_applied(applied: Applied, now: datetime) -> RenderableType:
     moved = applied.change is Change.MOVED
     release = f": new release {applied.workload.release}, the tag moved" if moved else ""
     head = styled(f"{called} {_CHANGE[applied.change]}{release}")
-    kinds = list(_say_kinds(applied))
-    parts = [make_facts(kinds)] if kinds else []
-    return Group(head, *(Padding(part, INDENT) for part in (*parts, *_warn(applied, now))))
+    return Group(head, *_draw_rows([], applied.preflight, applied.change, now))
 
 
-def _warn(applied: Applied, now: datetime) -> Iterator[RenderableType]:
-    check = applied.preflight
-    if check is None or applied.change is Change.UNCHANGED:
+def draw_dry_run(found: DryRun, now: datetime) -> RenderableType:
+    """What `apply` would do: which devices change, then as `apply` says it."""
+    called = name_workload(found.namespace, found.name)
+    moved = ": a new release, the tag moved" if found.change is Change.MOVED else ""
+    head = styled(f"{called} {_CHANGE[found.change]} (dry run){moved}")
+    moves = [
+        (word, _name_devices(devices))
+        for word, devices in (
+            ("gained", found.gained),
+            ("lost", found.lost),
+            ("another child", found.changed),
+        )
+        if devices.devices
+    ]
+    rows: list[tuple[str, str | Text]] = [*moves] or [("devices", "none changes")]
+    if found.missing:
+        rows.append(("missing", styled(f"{found.missing} replicas find no device", BAD)))
+    return Group(head, *_draw_rows(rows, found.preflight, found.change, now))
+
+
+def _name_devices(devices: SomeDevices) -> str:
+    unnamed = devices.devices - len(devices.names)
+    more = f" and {unnamed} more" if unnamed else ""
+    return f"{count_devices(devices.devices)}: {', '.join(devices.names)}{more}"
+
+
+def _draw_rows(
+    rows: list[tuple[str, str | Text]], check: ImageCheck | None, change: Change, now: datetime
+) -> Iterator[RenderableType]:
+    """These, a row for each kind of device, and the warnings."""
+    kinds = () if check is None else _say_kinds(check, change)
+    facts = [*rows, *kinds]
+    if facts:
+        yield Padding(make_facts(facts), INDENT)
+    for warning in () if check is None else _warn(check, change, now):
+        yield Padding(warning, INDENT)
+
+
+def _warn(check: ImageCheck, change: Change, now: datetime) -> Iterator[RenderableType]:
+    if change is Change.UNCHANGED:
         return
     for each in {each.child: each for each in check.covered}.values():
         for failure in check.warnings:
@@ -121,11 +156,8 @@ def _warn(applied: Applied, now: datetime) -> Iterator[RenderableType]:
                 yield Text.assemble(f"the child for {each.image_platform} ", say_failure(failure, now))
 
 
-def _say_kinds(applied: Applied) -> Iterator[tuple[str, str | Text]]:
-    check = applied.preflight
-    if check is None:
-        return
-    for each in () if applied.change is Change.UNCHANGED else check.covered:
+def _say_kinds(check: ImageCheck, change: Change) -> Iterator[tuple[str, str | Text]]:
+    for each in () if change is Change.UNCHANGED else check.covered:
         every = " each" if each.devices > 1 and each.pull.most else ""
         pull = f"{_say_each(each.pull)} to pull{every}"
         yield str(each.platform), f"{count_devices(each.devices)}, {_say_choice(each)}, {pull}"

@@ -8,7 +8,7 @@ from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
-from polyfleet_controller.services.placements import place_workload, take_snapshot
+from polyfleet_controller.services.placements import Snapshot, place_workload, take_snapshot
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.releases import cut_release, note_failure
 from polyfleet_controller.services.views import Change
@@ -32,6 +32,57 @@ class Application:
     outbox_changed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a manifest comes to, before anything is written.
+
+    `image` is None without an answer of the registry. `is_released` if a release is to be cut from it.
+    """
+
+    before: StoredWorkload | None
+    after: StoredWorkload
+    change: Change
+    image: ResolvedImage | None
+    preflight: ImageCheck | None
+    is_released: bool
+
+
+def judge_manifest(
+    connection: Connection,
+    snapshot: Snapshot,
+    manifest: WorkloadManifest,
+    outcome: ResolvedImage | Condition,
+    *,
+    now: datetime,
+) -> Intent:
+    """Say what a manifest comes to, with what its image names now or why that is not known.
+
+    `snapshot` was taken in the same transaction.
+
+    Raises:
+        DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+    """
+    before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
+    in_force = None if before is None else load_release_in_force(connection, before)
+    after = _change(before, manifest, now)
+    change = _name_change(before, after)
+    if isinstance(outcome, Condition):
+        return Intent(
+            before=before, after=after, change=change, image=None, preflight=None, is_released=False
+        )
+    check = check_workload(
+        connection, snapshot, after.uid, manifest, outcome, reference=manifest.container.image, now=now
+    )
+    is_released = not (_is_released(after) and _names(in_force, outcome))
+    if is_released and is_refused(check):
+        raise DevicesUncoveredError(_explain_refusal(check), check)
+    if is_released and change is Change.UNCHANGED and _is_released(after):
+        change = Change.MOVED
+    return Intent(
+        before=before, after=after, change=change, image=outcome, preflight=check, is_released=is_released
+    )
+
+
 def apply_manifest(
     connection: Connection, manifest: WorkloadManifest, outcome: ResolvedImage | Condition, *, now: datetime
 ) -> Application:
@@ -42,29 +93,19 @@ def apply_manifest(
     Raises:
         DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
     """
-    before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
-    in_force = None if before is None else load_release_in_force(connection, before)
-    after = _change(before, manifest, now)
+    snapshot = take_snapshot(connection)
+    intent = judge_manifest(connection, snapshot, manifest, outcome, now=now)
+    before, after = intent.before, intent.after
     if isinstance(outcome, Condition):
         return _go_without(connection, before, after, outcome, now)
-    snapshot = take_snapshot(connection)
-    check = check_workload(
-        connection, snapshot, after.uid, manifest, outcome, reference=manifest.container.image, now=now
-    )
-    change = _name_change(before, after)
     changed = False
-    if _is_released(after) and _names(in_force, outcome):
-        if after != before:
-            save_workload(connection, after)
-    else:
-        if is_refused(check):
-            raise DevicesUncoveredError(_explain_refusal(check), check)
-        if change is Change.UNCHANGED and _is_released(after):
-            change = Change.MOVED
+    if intent.is_released:
         save_workload(connection, after)
         cut_release(connection, after, outcome, now)
         changed = place_workload(connection, after.uid, now=now, seen=snapshot)
-    return Application(change=change, preflight=check, outbox_changed=changed)
+    elif after != before:
+        save_workload(connection, after)
+    return Application(change=intent.change, preflight=intent.preflight, outbox_changed=changed)
 
 
 def _go_without(

@@ -29,6 +29,7 @@ __all__ = [
     "DeviceLabel",
     "DevicePlacement",
     "DeviceView",
+    "DryRun",
     "Effect",
     "EventView",
     "IgnoredLabel",
@@ -39,6 +40,7 @@ __all__ = [
     "Page",
     "PlatformCount",
     "ReleaseView",
+    "SomeDevices",
     "Standing",
     "Sync",
     "Taint",
@@ -246,3 +248,30 @@ class Applied:
     change: Change
     preflight: ImageCheck | None
     unanswered: Condition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SomeDevices:
+    """How many devices, and the first ten of their names."""
+
+    devices: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What applying a manifest would do; nothing was changed.
+
+    Devices `gained` and `lost`, and those `changed` that keep the workload and get another child, or none.
+    `missing` replicas would find no device. `preflight` and `unanswered` are as in the answer to a manifest.
+    """
+
+    namespace: str
+    name: str
+    change: Change
+    preflight: ImageCheck | None
+    unanswered: Condition | None
+    gained: SomeDevices
+    lost: SomeDevices
+    changed: SomeDevices
+    missing: int

@@ -8,6 +8,7 @@ from polyfleet_controller.domain.kubernetes.documents import read_workload
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.applying import apply_manifest
+from polyfleet_controller.services.dry_runs import try_manifest
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_workload
@@ -16,6 +17,7 @@ from polyfleet_controller.services.releases import look_up, view_release
 from polyfleet_controller.services.views import (
     Applied,
     DevicePlacement,
+    DryRun,
     Page,
     PlatformCount,
     WorkloadDetail,
@@ -73,6 +75,19 @@ class Workloads:
             preflight=done.preflight,
             unanswered=outcome if isinstance(outcome, Condition) else None,
         )
+
+    def try_out(self, document: JsonValue, *, now: datetime) -> DryRun:
+        """Say what `apply` would do with a manifest, and do nothing.
+
+        Raises:
+            DecodeError: everything that is wrong in the manifest.
+            DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+            StoreError: the database does not answer.
+        """
+        manifest = read_workload(document)
+        outcome = self._look_up(manifest)
+        with self._database.read() as connection:
+            return try_manifest(connection, manifest, outcome, now=now)
 
     def _look_up(self, manifest: WorkloadManifest) -> ResolvedImage | Condition:
         """Ask the registry, outside of any transaction; what a digest names is known from the release."""
