@@ -137,7 +137,7 @@ def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
     placed = place(workload(), runs("linux/mips", "linux/s390x"))
     message = (
         "the image has nothing for this kind of processor, only linux/amd64, linux/arm64, linux/arm/v7, "
-        f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{digest('index 1')})"
+        f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{release.image.index})"
     )
     assert placed == Held(
         workload=HeldWorkload(
@@ -176,7 +176,7 @@ def test_a_device_that_the_image_does_not_cover_is_held() -> None:
     )
     message = (
         "for this kind of processor the image has only linux/amd64/v3, which this one does not run; this "
-        f"device runs linux/amd64/v2, linux/amd64 ({REPOSITORY}@{digest('index 1')})"
+        f"device runs linux/amd64/v2, linux/amd64 ({REPOSITORY}@{release.image.index})"
     )
     held = HeldWorkload(
         uid="w1", namespace="default", name="hello", reason=Reason.NO_MATCHING_PLATFORM, message=message
