@@ -137,7 +137,7 @@ def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
     placed = place(workload(), runs("linux/mips", "linux/s390x"))
     message = (
         "the image has nothing for this kind of processor, only linux/amd64, linux/arm64, linux/arm/v7, "
-        f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{release.image.index})"
+        f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{digest('index 1')})"
     )
     assert placed == Held(
         workload=HeldWorkload(
