@@ -11,6 +11,8 @@ from polyfleet_shared.json_text import JsonValue, dump_json, parse_json
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 
+# Hardly two devices have the same labels, and placement looks at those of all: some kilobytes for each.
+_DEVICES: Final = 20_000
 # What we wrote ourselves from what was within bounds.
 OWN: Final = 1 << 30
 
@@ -78,6 +80,7 @@ def write_labels(labels: Mapping[str, str]) -> str:
     return write_json(_Labels(labels=labels))
 
 
+@lru_cache(maxsize=_DEVICES)
 def read_labels(text: str) -> Mapping[str, str]:
     """The labels that `write_labels` wrote."""
     return decode(_Labels, read_json(text)).labels
