@@ -271,7 +271,7 @@ class Device:
             uid=action.uid,
             release=action.workload.release,
             container=action.container.name,
-            spec_hash=action.workload.spec_hash(action.container),
+            spec_hash=action.workload.spec_hash,
             status=ContainerStatus.CREATED,
             image_id=wanted.config,
             repository_digests=(wanted.child,),

@@ -28,6 +28,18 @@ from polyfleet_shared.messages import (
     WorkloadReport,
 )
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+from polyfleet_shared.pods import (
+    Capabilities,
+    ConfigFile,
+    ConfigMapVolume,
+    EmptyDirVolume,
+    HostPathType,
+    HostPathVolume,
+    Medium,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import (
     ContainerPort,
@@ -215,6 +227,43 @@ container_ports = st.builds(
 
 resource_limits = st.builds(ResourceLimits, memory=st.none() | ordinals, cpu=st.none() | ordinals)
 
+_paths = st.from_regex(r"(/[a-z]{1,5}){1,3}", fullmatch=True)
+
+host_path_volumes = st.builds(HostPathVolume, path=_paths, type=st.none() | st.sampled_from(HostPathType))
+empty_dir_volumes = st.builds(EmptyDirVolume) | st.builds(
+    EmptyDirVolume, medium=st.just(Medium.MEMORY), size_limit=st.none() | ordinals
+)
+config_map_volumes = st.builds(
+    ConfigMapVolume,
+    items=st.lists(
+        st.builds(
+            ConfigFile,
+            key=st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True),
+            text=texts,
+            mode=st.integers(0, 0o777),
+        ),
+        max_size=2,
+        unique_by=lambda item: item.key,
+    ).map(tuple),
+)
+volumes = st.one_of(
+    st.builds(Volume, name=names, host_path=host_path_volumes),
+    st.builds(Volume, name=names, empty_dir=empty_dir_volumes),
+    st.builds(Volume, name=names, config_map=config_map_volumes),
+)
+
+_ids = st.none() | st.integers(1, 2**31 - 1)
+_capabilities = st.lists(st.sampled_from(["ALL", "NET_ADMIN", "CHOWN"]), max_size=2).map(tuple)
+security_contexts = st.builds(
+    SecurityContext,
+    run_as_user=_ids,
+    run_as_group=_ids,
+    run_as_non_root=st.none() | st.booleans(),
+    read_only_root_filesystem=st.none() | st.booleans(),
+    allow_privilege_escalation=st.none() | st.booleans(),
+    capabilities=st.builds(Capabilities, add=_capabilities, drop=_capabilities),
+)
+
 _arguments = st.none() | st.lists(texts, max_size=3).map(tuple)
 
 container_specs = st.builds(
@@ -227,23 +276,50 @@ container_specs = st.builds(
     env=st.lists(environment_variables, max_size=2).map(tuple),
     ports=st.lists(container_ports, max_size=2).map(tuple),
     limits=resource_limits,
+    security_context=security_contexts,
 )
 
-desired_workloads = st.builds(
-    DesiredWorkload,
-    uid=names,
-    namespace=names,
-    name=names,
-    release=names,
-    revision=counters,
-    attempt=ordinals,
-    restarted_at=st.none() | moments,
-    requires=st.lists(st.sampled_from(["gpu", "volumes"]), unique=True).map(tuple),
-    restart_policy=st.sampled_from(RestartPolicy),
-    termination_grace_seconds=counters,
-    host_network=st.booleans(),
-    containers=container_specs.map(lambda container: (container,)),
-)
+
+@st.composite
+def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
+    """A workload of a few containers; each disk volume may be mounted by any of them."""
+    containers = draw(st.lists(container_specs, min_size=1, max_size=3, unique_by=lambda item: item.name))
+    shared = draw(st.lists(volumes, max_size=2, unique_by=lambda item: item.name))
+    mountable = [item.name for item in shared if item.empty_dir is None or item.empty_dir.medium is None]
+    mounted = [
+        replace(
+            container,
+            volume_mounts=tuple(
+                VolumeMount(name=name, mount_path=f"/mnt/{name}", read_only=draw(st.booleans()))
+                for name in mountable
+                if draw(st.booleans())
+            ),
+        )
+        for container in containers
+    ]
+    inits = draw(st.integers(0, len(mounted) - 1))
+    return draw(
+        st.builds(
+            DesiredWorkload,
+            uid=names,
+            namespace=names,
+            name=names,
+            release=names,
+            revision=counters,
+            attempt=ordinals,
+            restarted_at=st.none() | moments,
+            requires=st.lists(st.sampled_from(["gpu", "volumes"]), unique=True).map(tuple),
+            restart_policy=st.sampled_from(RestartPolicy),
+            termination_grace_seconds=counters,
+            host_network=st.booleans(),
+            volumes=st.just(tuple(shared)),
+            init_containers=st.just(tuple(mounted[:inits])),
+            containers=st.just(tuple(mounted[inits:])),
+        )
+    )
+
+
+desired_workloads = desired_workloads_of()
 
 held_workloads = st.builds(
     HeldWorkload, uid=names, namespace=names, name=names, reason=reasons, message=texts

@@ -12,6 +12,13 @@ from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.names import check_name
+from polyfleet_shared.pods import (
+    ANY_SECURITY_CONTEXT,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+    find_volume_problems,
+)
 from polyfleet_shared.reasons import Reason
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -89,6 +96,8 @@ class ContainerSpec:
     env: tuple[EnvironmentVariable, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     limits: ResourceLimits = ResourceLimits()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    security_context: SecurityContext = ANY_SECURITY_CONTEXT
 
     def __post_init__(self) -> None:
         check_name("container name", self.name)
@@ -100,8 +109,9 @@ class DesiredWorkload:
 
     `uid` names the workload for ever, `release` the immutable release; `revision` is the workload's own
     counter. `attempt` grows when an operator retries a release, `restarted_at` when one restarts it: both
-    make a new container of an unchanged spec. `requires` lists the wire features without which the
-    document must not be acted on.
+    make new containers of an unchanged spec. `requires` lists the wire features without which the
+    document must not be acted on. The init containers run first, one after the other, each until it ends
+    well; then all containers run together.
     """
 
     uid: str
@@ -115,6 +125,7 @@ class DesiredWorkload:
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_seconds: int = 10
     host_network: bool = False
+    volumes: tuple[Volume, ...] = ()
     init_containers: tuple[ContainerSpec, ...] = ()
     containers: tuple[ContainerSpec, ...]
 
@@ -124,20 +135,38 @@ class DesiredWorkload:
         check_name("workload name", self.name)
         if not self.containers:
             raise InvalidWorkloadError("a workload has at least one container")
-        names = [container.name for container in (*self.init_containers, *self.containers)]
+        names = [container.name for container in self.all_containers]
         if len(set(names)) != len(names):
             raise InvalidWorkloadError("two containers of a workload have the same name")
+        problems = find_volume_problems(self.volumes, [(item.name, item) for item in self.all_containers])
+        if problems:
+            raise InvalidWorkloadError("; ".join(str(problem) for problem in problems))
         if self.termination_grace_seconds < 0:
             raise InvalidWorkloadError("terminationGraceSeconds is at least 0")
 
-    def spec_hash(self, container: ContainerSpec) -> str:
-        """What makes a running container this one: 16 hexadecimal digits over all that shapes its run.
+    @property
+    def all_containers(self) -> tuple[ContainerSpec, ...]:
+        """In the order in which they are started."""
+        return (*self.init_containers, *self.containers)
 
-        The release and the index are left out on purpose: a release that changes only other platforms'
+    @property
+    def is_pod(self) -> bool:
+        """Whether its containers share a network, as the containers of a Kubernetes Pod do."""
+        return len(self.all_containers) > 1
+
+    def container(self, name: str) -> ContainerSpec | None:
+        """Its container or init container of that name."""
+        return next((item for item in self.all_containers if item.name == name), None)
+
+    @property
+    def spec_hash(self) -> str:
+        """What makes running containers these: 16 hexadecimal digits over all that shapes their run.
+
+        It covers all containers: what one of them needs changed, the others were started beside. The
+        release and the index are left out on purpose: a release that changes only other platforms'
         children must not restart anything here. So are fields that hold their default: an agent that knows
         more fields must not restart what uses none of them.
         """
-        pinned = replace(container, image=replace(container.image, index=container.image.child, size=0))
         shape = replace(
             self,
             namespace="x",
@@ -145,10 +174,14 @@ class DesiredWorkload:
             release="",
             revision=0,
             requires=(),
-            init_containers=(),
-            containers=(pinned,),
+            init_containers=tuple(_strip_index(item) for item in self.init_containers),
+            containers=tuple(_strip_index(item) for item in self.containers),
         )
         return hashlib.sha256(dump_json(encode(shape, omit_defaults=True))).hexdigest()[:16]
+
+
+def _strip_index(container: ContainerSpec) -> ContainerSpec:
+    return replace(container, image=replace(container.image, index=container.image.child, size=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_a_created_container_carries_what_it_is(world: RuntimeWorld) -> None:
         uid=wanted.uid,
         release="release-1",
         container="main",
-        spec_hash=wanted.spec_hash(container),
+        spec_hash=wanted.spec_hash,
         status=ContainerStatus.CREATED,
         image_id=world.serving.config,
         repository_digests=(world.serving.child,),
@@ -279,7 +279,7 @@ def test_a_container_with_our_name_that_we_did_not_make_is_never_taken(world: Ru
     wanted = workload(world.serving)
     (container,) = wanted.containers
     world.runtime.pull(world.serving, ignore)
-    world.add_foreign_container(f"polyfleet-hello-01234567-{wanted.spec_hash(container)}")
+    world.add_foreign_container(f"polyfleet-hello-01234567-{wanted.spec_hash}")
     assert refusal(lambda: world.runtime.create(wanted, container)) is Reason.NAME_CONFLICT
     assert world.runtime.list_containers() == ()
     assert world.foreign_containers() == 1

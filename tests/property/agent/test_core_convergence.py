@@ -235,7 +235,7 @@ def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
             assert [one.status for one in mine] == [ContainerStatus.RUNNING]
         else:
             assert phases[item.uid] in {Phase.COMPLETED, Phase.FAILED}
-        current = [one for one in mine if one.spec_hash == item.spec_hash(container)]
+        current = [one for one in mine if one.spec_hash == item.spec_hash]
         assert [one.image_id for one in current] == [container.image.config]
     assert {one.uid for one in device.containers.values()} <= wanted.uids
 

@@ -52,7 +52,7 @@ def describe(container: ContainerSpec, *, host_network: bool = False) -> dict[st
 
 def test_a_plain_container_is_described_by_its_image_and_labels() -> None:
     container = ContainerSpec(name="main", image=IMAGE)
-    spec_hash = wanted(container).spec_hash(container)
+    spec_hash = wanted(container).spec_hash
     assert describe(container) == {
         "name": f"polyfleet-web-01234567-{spec_hash}",
         "image": CONFIG,

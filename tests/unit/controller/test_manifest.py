@@ -254,26 +254,94 @@ POD: Final = "spec.template.spec"
 CONTAINER: Final = f"{POD}.containers.0"
 
 
+def test_a_pod_of_several_containers_is_checked_as_one() -> None:
+    (main,) = MINIMAL["spec"]["template"]["spec"]["containers"]
+    ports = [{"containerPort": 80, "hostPort": 80}]
+    pod = {
+        "initContainers": [main | {"name": "first", "volumeMounts": [{"name": "www", "mountPath": "/www"}]}],
+        "containers": [
+            main | {"ports": ports},
+            main | {"name": "side", "ports": ports, "securityContext": {"runAsUser": 0}},
+        ],
+        "securityContext": {"runAsNonRoot": True},
+    }
+    assert problems_of(change(MINIMAL, POD, pod)) == [
+        f"{POD}.containers[1].ports[0]: the hostPort 80/TCP is there already",
+        f"{POD}.containers[1].securityContext: runAsUser 0 is root, which runAsNonRoot forbids",
+        f"{POD}.initContainers[0].volumeMounts[0].name: the workload has no volume www",
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
         (
             f"{POD}.containers",
             [],
-            f"{POD}.containers: this version runs exactly one container per workload, not 0",
+            f"{POD}.containers: a workload has at least one container",
         ),
         (
             f"{POD}.containers",
             MINIMAL["spec"]["template"]["spec"]["containers"] * 2,
-            f"{POD}.containers: this version runs exactly one container per workload, not 2",
+            f"{POD}.containers[1].name: a container main is there already",
         ),
         (
             f"{POD}.initContainers",
-            [],
+            [{"name": "first", "image": "registry.example.com/other"}],
             (
-                f"{POD}.initContainers: this version runs exactly one container per workload "
-                "and no init containers"
+                f"{POD}.initContainers[0].image: this version runs one image per workload: "
+                "write registry.example.com/hello:latest"
             ),
+        ),
+        (
+            f"{POD}.volumes",
+            [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}, "emptyDir": {}}],
+            (
+                f"{POD}.volumes[0].persistentVolumeClaim: has no meaning here: a device has its own disk; "
+                "mount it there and use hostPath"
+            ),
+        ),
+        (
+            f"{POD}.volumes",
+            [{"name": "data", "emptyDir": {"sizeLimit": "1Mi"}}],
+            (
+                f"{POD}.volumes[0].emptyDir.sizeLimit: sizeLimit is only kept with medium: Memory; "
+                "leave it out"
+            ),
+        ),
+        (
+            f"{POD}.volumes",
+            [{"name": "data", "configMap": {"items": [{"key": "a", "text": "x" * 16385}]}}],
+            (
+                f"{POD}.volumes[0].configMap.items[0].text: with this file a workload's files are 16385 "
+                "bytes, above the 16384 that a document takes: put it into the image, or use a hostPath"
+            ),
+        ),
+        (
+            f"{CONTAINER}.volumeMounts",
+            [{"name": "data", "mountPath": "/data"}],
+            f"{POD}.containers[0].volumeMounts[0].name: the workload has no volume data",
+        ),
+        (
+            f"{CONTAINER}.volumeMounts",
+            [{"name": "data", "mountPath": "data"}],
+            (
+                f"{POD}.containers[0].volumeMounts[0]: a mountPath is absolute, without '..' and ':', "
+                "not 'data'"
+            ),
+        ),
+        (
+            f"{CONTAINER}.securityContext",
+            {"seccompProfile": {"type": "RuntimeDefault"}},
+            (
+                f"{POD}.containers[0].securityContext.seccompProfile: not supported in this version; "
+                "leave it out"
+            ),
+        ),
+        (
+            f"{POD}.securityContext",
+            {"fsGroup": 1000},
+            f"{POD}.securityContext.fsGroup: not supported in this version; leave it out",
         ),
         (
             f"{POD}.terminationGracePeriodSeconds",

@@ -17,6 +17,18 @@ from polyfleet_shared.desired import read_desired
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+from polyfleet_shared.pods import (
+    Capabilities,
+    ConfigFile,
+    ConfigMapVolume,
+    EmptyDirVolume,
+    HostPathType,
+    HostPathVolume,
+    Medium,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import (
     ContainerPort,
@@ -129,8 +141,77 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         config=image.config,
         held=None,
         standing=Standing.PENDING,
+        containers=frozenset({"main"}),
     )
-    assert assignment.pin == Pin(release="hello-4", child=image.child, config=image.config)
+    assert assignment.pin == Pin(
+        release="hello-4", child=image.child, config=image.config, containers=frozenset({"main"})
+    )
+
+
+def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() -> None:
+    document = manifest(volumeMounts=[{"name": "www", "mountPath": "/www", "readOnly": True}])
+    (main,) = document["spec"]["template"]["spec"]["containers"]
+    document["spec"]["template"]["spec"] |= {
+        "securityContext": {"runAsUser": 1000, "runAsGroup": 1000},
+        "volumes": [
+            {"name": "www", "emptyDir": {}},
+            {"name": "fast", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "conf", "configMap": {"items": [{"key": "a.conf", "text": "a\n", "mode": 256}]}},
+            {"name": "host", "hostPath": {"path": "/srv", "type": "Directory"}},
+        ],
+        "initContainers": [{"name": "first", "image": main["image"]}],
+        "containers": [
+            main,
+            {
+                "name": "side",
+                "image": main["image"],
+                "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"]}},
+            },
+        ],
+    }
+    release = Release(release="hello-4", revision=4, manifest=read_manifest(document), image=index("1"))
+    placed = place(
+        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        runs("linux/arm64"),
+    )
+    assert isinstance(placed, Assigned)
+    image, nobody = placed.image, SecurityContext(run_as_user=1000, run_as_group=1000)
+    assert placed.workload == DesiredWorkload(
+        uid="w1",
+        namespace="default",
+        name="hello",
+        release="hello-4",
+        revision=4,
+        termination_grace_seconds=30,
+        requires=("init-containers", "pods", "security-context", "volumes"),
+        volumes=(
+            Volume(name="www", empty_dir=EmptyDirVolume()),
+            Volume(name="fast", empty_dir=EmptyDirVolume(medium=Medium.MEMORY, size_limit=1 << 20)),
+            Volume(
+                name="conf",
+                config_map=ConfigMapVolume(items=(ConfigFile(key="a.conf", text="a\n", mode=0o400),)),
+            ),
+            Volume(name="host", host_path=HostPathVolume(path="/srv", type=HostPathType.DIRECTORY)),
+        ),
+        init_containers=(ContainerSpec(name="first", image=image, security_context=nobody),),
+        containers=(
+            ContainerSpec(
+                name="main",
+                image=image,
+                volume_mounts=(VolumeMount(name="www", mount_path="/www", read_only=True),),
+                security_context=nobody,
+            ),
+            ContainerSpec(
+                name="side",
+                image=image,
+                security_context=SecurityContext(
+                    run_as_user=0, run_as_group=1000, capabilities=Capabilities(drop=("ALL",))
+                ),
+            ),
+        ),
+    )
+    names = make_assignment(placed, Platform.parse("linux/arm64")).containers
+    assert names == frozenset({"main", "side"})
 
 
 def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:

@@ -61,6 +61,35 @@ def test_a_workload_stands_by_what_its_containers_prove(
     assert judge_workload(PIN, report) is standing
 
 
+TWO = replace(PIN, containers=frozenset({"main", "side"}))
+SIDE = replace(CONTAINER, name="side", container_id="c2")
+
+
+@pytest.mark.parametrize(
+    ("report", "standing"),
+    [
+        (REPORT, Standing.PENDING),
+        (replace(REPORT, containers=(CONTAINER, SIDE)), Standing.RUNNING),
+        (replace(REPORT, containers=(CONTAINER, replace(SIDE, child=None))), Standing.PENDING),
+        (replace(REPORT, containers=(CONTAINER, replace(SIDE, running=False))), Standing.PENDING),
+        (replace(REPORT, containers=(replace(ENDED, name="side"), CONTAINER)), Standing.RUNNING),
+        (
+            replace(REPORT, phase=Phase.STARTING, containers=(replace(ENDED, name="side"), CONTAINER)),
+            Standing.PENDING,
+        ),
+        (replace(REPORT, phase=Phase.COMPLETED, containers=(ENDED,)), Standing.PENDING),
+        (
+            replace(REPORT, phase=Phase.COMPLETED, containers=(ENDED, replace(ENDED, name="side"))),
+            Standing.COMPLETED,
+        ),
+    ],
+)
+def test_a_workload_of_several_containers_is_proven_by_all_of_them(
+    report: WorkloadReport, standing: Standing
+) -> None:
+    assert judge_workload(TWO, report) is standing
+
+
 def test_a_held_workload_is_held_whatever_the_device_says() -> None:
     assert judge_workload(None, REPORT) is Standing.HELD
 

@@ -151,7 +151,7 @@ def test_an_unknown_field_of_the_document_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"volumes": []}, "workloads[0].volumes: unknown field"),
+        ({"gpus": []}, "workloads[0].gpus: unknown field"),
         ({"revision": "1"}, 'workloads[0].revision: expected a whole number, got the text "1"'),
         ({"containers": []}, "workloads[0]: a workload has at least one container"),
         ({"requires": "gpu"}, 'workloads[0].requires: expected a list, got the text "gpu"'),

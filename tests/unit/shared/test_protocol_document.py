@@ -11,6 +11,7 @@ import pytest
 
 from polyfleet_shared.codec import json_name
 from polyfleet_shared.desired import DesiredDocument, read_desired, write_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import (
     Acknowledgement,
@@ -30,6 +31,7 @@ from polyfleet_shared.messages import (
     WorkloadReport,
 )
 from polyfleet_shared.platforms import RunnablePlatform
+from polyfleet_shared.pods import SecurityContext, Volume, VolumeMount
 from polyfleet_shared.reasons import Reason, explain
 from polyfleet_shared.topics import DELIVERY, Channel
 from polyfleet_shared.wire import decode_message, encode_message
@@ -68,11 +70,19 @@ TABLES: Final[dict[str, type]] = {
     "image": PinnedImage,
     "ports": ContainerPort,
     "limits": ResourceLimits,
+    "volumes": Volume,
+    "volume mounts": VolumeMount,
+    "security context": SecurityContext,
     "held": HeldWorkload,
 }
 # Called otherwise on the wire than in the value that is made of it.
 WIRE_NAMES: Final[dict[tuple[type, str], str]] = {(DesiredDocument, "version"): "document"}
-LISTS: Final[dict[str, type[StrEnum]]] = {"phases": Phase, "event kinds": EventKind, "Reasons": Reason}
+LISTS: Final[dict[str, type[StrEnum]]] = {
+    "phases": Phase,
+    "event kinds": EventKind,
+    "features": Feature,
+    "Reasons": Reason,
+}
 
 
 def section(heading: str) -> str:
@@ -158,7 +168,7 @@ def test_a_table_lists_every_field_in_the_order_of_the_code(heading: str) -> Non
     assert names(heading) == [wire_name(kind, field) for field in fields(kind)]
 
 
-@pytest.mark.parametrize("heading", ["desired workloads", "ports"])
+@pytest.mark.parametrize("heading", ["desired workloads", "ports", "volume mounts"])
 def test_a_table_says_the_default_of_every_field(heading: str) -> None:
     defaults = {
         cells[0].strip("`"): cells[2].strip("`")

@@ -1,5 +1,6 @@
 """A container is kept while what shapes its run is the same, and replaced when it is not."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -7,8 +8,20 @@ from typing import Final
 import pytest
 
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.features import find_features
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
+from polyfleet_shared.pods import (
+    Capabilities,
+    ConfigFile,
+    ConfigMapVolume,
+    EmptyDirVolume,
+    HostPathVolume,
+    Medium,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
 from polyfleet_shared.workloads import (
     ContainerPort,
     ContainerSpec,
@@ -42,7 +55,7 @@ WORKLOAD: Final = DesiredWorkload(
 
 
 def hash_of(workload: DesiredWorkload) -> str:
-    return workload.spec_hash(workload.containers[0])
+    return workload.spec_hash
 
 
 def with_container(container: ContainerSpec) -> DesiredWorkload:
@@ -85,6 +98,34 @@ DIFFERENT: Final = {
     "another limit": with_container(replace(CONTAINER, limits=ResourceLimits(memory=64_000_000))),
 }
 
+SIDECAR: Final = replace(CONTAINER, name="side", ports=())
+POD: Final = replace(
+    WORKLOAD,
+    volumes=(Volume(name="data", empty_dir=EmptyDirVolume()),),
+    init_containers=(replace(SIDECAR, name="first"),),
+    containers=(CONTAINER, SIDECAR),
+)
+DIFFERENT_PODS: Final = {
+    "the same container alone": replace(POD, init_containers=(), containers=(CONTAINER,)),
+    "no init container": replace(POD, init_containers=()),
+    "the init container beside the others": replace(
+        POD, init_containers=(), containers=(*POD.containers, *POD.init_containers)
+    ),
+    "another sidecar": replace(POD, containers=(CONTAINER, replace(SIDECAR, args=("--quiet",)))),
+    "another order": replace(POD, containers=(SIDECAR, CONTAINER)),
+    "another volume": replace(POD, volumes=(Volume(name="log", empty_dir=EmptyDirVolume()),)),
+    "a mount": replace(
+        POD,
+        containers=(
+            CONTAINER,
+            replace(SIDECAR, volume_mounts=(VolumeMount(name="data", mount_path="/data"),)),
+        ),
+    ),
+    "another user": replace(
+        POD, containers=(CONTAINER, replace(SIDECAR, security_context=SecurityContext(run_as_user=1)))
+    ),
+}
+
 
 @pytest.mark.parametrize("change", SAME)
 def test_what_does_not_shape_the_run_keeps_the_hash(change: str) -> None:
@@ -94,6 +135,11 @@ def test_what_does_not_shape_the_run_keeps_the_hash(change: str) -> None:
 def test_what_shapes_the_run_changes_the_hash() -> None:
     hashes = {change: hash_of(workload) for change, workload in DIFFERENT.items()}
     assert len({hash_of(WORKLOAD), *hashes.values()}) == 1 + len(DIFFERENT), hashes
+
+
+def test_a_container_is_made_anew_when_anything_changes_in_its_pod() -> None:
+    hashes = {change: hash_of(workload) for change, workload in DIFFERENT_PODS.items()}
+    assert len({hash_of(POD), *hashes.values()}) == 1 + len(DIFFERENT_PODS), hashes
 
 
 def test_the_hash_is_the_same_for_every_version_of_polyfleet() -> None:
@@ -122,6 +168,102 @@ def test_a_restart_has_one_hash_in_every_time_zone() -> None:
 def test_a_workload_that_cannot_be_run_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(PolyfleetError, match=message):
         replace(WORKLOAD, **changes)  # type: ignore[arg-type] # the fields vary
+
+
+def mounting(*mounts: VolumeMount, name: str = "hello") -> ContainerSpec:
+    return replace(CONTAINER, name=name, volume_mounts=mounts)
+
+
+DATA: Final = Volume(name="data", empty_dir=EmptyDirVolume())
+MEMORY: Final = Volume(name="data", empty_dir=EmptyDirVolume(medium=Medium.MEMORY))
+AT_DATA: Final = VolumeMount(name="data", mount_path="/data")
+
+
+@pytest.mark.parametrize(
+    ("volumes", "containers", "message"),
+    [
+        ((), (mounting(AT_DATA),), "hello.volumeMounts[0].name: the workload has no volume data"),
+        ((DATA, DATA), (CONTAINER,), "volumes[1].name: a volume data is there already"),
+        (
+            (DATA,),
+            (mounting(AT_DATA, replace(AT_DATA, mount_path="/data/")),),
+            "hello.volumeMounts[1].mountPath: a volume is mounted at /data already",
+        ),
+        (
+            (MEMORY,),
+            (mounting(AT_DATA), mounting(AT_DATA, name="side")),
+            "side.volumeMounts[0].name: one container at most mounts a volume in memory",
+        ),
+        (
+            (
+                Volume(
+                    name="data",
+                    config_map=ConfigMapVolume(
+                        items=(ConfigFile(key="a", text="é" * 8192), ConfigFile(key="b", text="x"))
+                    ),
+                ),
+            ),
+            (CONTAINER,),
+            (
+                "volumes[0].configMap.items[1].text: with this file a workload's files are 16385 bytes, "
+                "above the 16384 that a document takes: put it into the image, or use a hostPath"
+            ),
+        ),
+    ],
+)
+def test_volumes_and_mounts_that_contradict_each_other_are_refused(
+    volumes: tuple[Volume, ...], containers: tuple[ContainerSpec, ...], message: str
+) -> None:
+    with pytest.raises(InvalidWorkloadError) as caught:
+        replace(WORKLOAD, volumes=volumes, containers=containers)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Volume(name="data"), "exactly one of"),
+        (lambda: replace(DATA, host_path=HostPathVolume(path="/srv")), "exactly one of"),
+        (lambda: HostPathVolume(path="srv"), "absolute"),
+        (lambda: HostPathVolume(path="/srv/../etc"), "absolute"),
+        (lambda: VolumeMount(name="data", mount_path="/"), "whole root"),
+        (lambda: VolumeMount(name="data", mount_path="/a:/b"), "without"),
+        (lambda: EmptyDirVolume(size_limit=1), "medium: Memory"),
+        (lambda: EmptyDirVolume(medium=Medium.MEMORY, size_limit=0), "above 0"),
+        (lambda: ConfigFile(key="..", text=""), "no name for a file"),
+        (lambda: ConfigFile(key="a/b", text=""), "no name for a file"),
+        (lambda: ConfigFile(key="a", text="", mode=0o1000), "0777"),
+        (
+            lambda: ConfigMapVolume(items=(ConfigFile(key="a", text=""), ConfigFile(key="a", text="x"))),
+            "same key",
+        ),
+        (lambda: Capabilities(add=("net_admin",)), "no capability"),
+        (lambda: SecurityContext(run_as_user=-1), "runAsUser"),
+        (lambda: SecurityContext(run_as_user=0, run_as_non_root=True), "is root"),
+        (lambda: SecurityContext(privileged=True, allow_privilege_escalation=False), "contradicts"),
+    ],
+)
+def test_a_value_with_which_no_container_can_be_started_is_refused(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(PolyfleetError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("workload", "features"),
+    [
+        (WORKLOAD, ()),
+        (POD, ("init-containers", "pods", "volumes")),
+        (replace(POD, containers=(CONTAINER,)), ("init-containers", "volumes")),
+        (
+            with_container(replace(CONTAINER, security_context=SecurityContext(privileged=True))),
+            ("security-context",),
+        ),
+    ],
+)
+def test_a_workload_requires_what_it_uses(workload: DesiredWorkload, features: tuple[str, ...]) -> None:
+    assert find_features(workload) == features
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])

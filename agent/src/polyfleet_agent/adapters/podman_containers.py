@@ -30,7 +30,8 @@ _STATUS: Final = {
 
 def name_container(workload: DesiredWorkload, container: ContainerSpec) -> str:
     """For people: containers are known by their labels."""
-    return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash(container)}"
+    name = f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
+    return f"{name}-{container.name}" if workload.is_pod else name
 
 
 def describe_container(device: str, workload: DesiredWorkload, container: ContainerSpec) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def describe_container(device: str, workload: DesiredWorkload, container: Contai
             LABEL_UID: workload.uid,
             LABEL_RELEASE: workload.release,
             LABEL_CONTAINER: container.name,
-            LABEL_SPEC_HASH: workload.spec_hash(container),
+            LABEL_SPEC_HASH: workload.spec_hash,
         },
         "env": {variable.name: variable.value for variable in container.env},
         "stop_timeout": workload.termination_grace_seconds,

@@ -113,7 +113,7 @@ def _retarget(
         return replace(
             known, target=None, spec_hash="", hold=None, pulling=None, pulls=UNTROUBLED, steps=UNTROUBLED
         )
-    spec_hash = target.spec_hash(target.containers[0])
+    spec_hash = target.spec_hash
     known = before or Workload(uid=uid, namespace=target.namespace, name=target.name)
     named = replace(known, namespace=target.namespace, name=target.name, target=target, hold=None)
     if named.spec_hash == spec_hash:

@@ -132,7 +132,7 @@ class FakeRuntime:
                 uid=workload.uid,
                 release=workload.release,
                 container=container.name,
-                spec_hash=workload.spec_hash(container),
+                spec_hash=workload.spec_hash,
                 status=ContainerStatus.CREATED,
                 image_id=container.image.config,
             )
@@ -332,7 +332,8 @@ class FakeMachine:
 
 def name_container(workload: DesiredWorkload, container: ContainerSpec) -> str:
     """As the real runtime names it."""
-    return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash(container)}"
+    name = f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
+    return f"{name}-{container.name}" if workload.is_pod else name
 
 
 def _published(container: _Container) -> set[int]:

@@ -4,7 +4,7 @@
 outside of the subset is refused by name, with what to do instead (`manifest_refusals.py`), never dropped.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
@@ -13,6 +13,11 @@ from polyfleet_controller.domain.images import ImageReference, IndexChild
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
 from polyfleet_controller.domain.pod_placement import NO_AFFINITY, Affinity, TopologySpreadConstraint
+from polyfleet_controller.domain.pod_volumes import (
+    ANY_POD_SECURITY_CONTEXT,
+    PodSecurityContext,
+    VolumeTemplate,
+)
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.scheduling.candidates import HostPort, Resources
 from polyfleet_controller.domain.scheduling.requests import (
@@ -26,6 +31,13 @@ from polyfleet_controller.domain.taints import Toleration
 from polyfleet_shared.codec import decode
 from polyfleet_shared.json_text import DecodeError, Problem
 from polyfleet_shared.names import check_name
+from polyfleet_shared.pods import (
+    ANY_SECURITY_CONTEXT,
+    InvalidPodError,
+    SecurityContext,
+    VolumeMount,
+    find_volume_problems,
+)
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, ResourceLimits, RestartPolicy
 
 API_VERSION: Final = "polyfleet.io/v1"
@@ -128,6 +140,8 @@ class ContainerTemplate:
     env: tuple[EnvironmentVariable, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    security_context: SecurityContext = ANY_SECURITY_CONTEXT
 
     def __post_init__(self) -> None:
         problems = [
@@ -161,9 +175,15 @@ class ContainerTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
-    """A Kubernetes PodSpec of one container. `priority` orders workloads where not all find room."""
+    """A Kubernetes PodSpec whose containers are all of one image.
 
+    `priority` orders workloads where not all find room.
+    """
+
+    init_containers: tuple[ContainerTemplate, ...] = ()
     containers: tuple[ContainerTemplate, ...]
+    volumes: tuple[VolumeTemplate, ...] = ()
+    security_context: PodSecurityContext = ANY_POD_SECURITY_CONTEXT
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: int = _DEFAULT_GRACE_SECONDS
     host_network: bool = False
@@ -174,15 +194,49 @@ class PodSpec:
     priority: int = 0
 
     def __post_init__(self) -> None:
-        problems = []
-        if len(self.containers) != 1:
-            message = f"this version runs exactly one container per workload, not {len(self.containers)}"
-            problems.append(Problem(path="containers", message=message))
+        problems = [*self._find_container_problems()]
+        problems += find_volume_problems([volume.pin() for volume in self.volumes], self._located)
         if not 0 <= self.termination_grace_period_seconds <= _MAX_GRACE_SECONDS:
             message = f"expected 0 to {_MAX_GRACE_SECONDS}, got {self.termination_grace_period_seconds}"
             problems.append(Problem(path="terminationGracePeriodSeconds", message=message))
         if problems:
             raise DecodeError(tuple(problems))
+
+    @property
+    def requested(self) -> Resources:
+        """What a device must have free: for all together, and for each init container alone."""
+        together = [container.requested for container in self.containers]
+        alone = [container.requested for container in self.init_containers]
+        return Resources(
+            cpu=max(sum(item.cpu for item in together), *(item.cpu for item in alone), 0),
+            memory=max(sum(item.memory for item in together), *(item.memory for item in alone), 0),
+        )
+
+    @property
+    def _located(self) -> list[tuple[str, ContainerTemplate]]:
+        """Every container with its path."""
+        return [
+            *((f"initContainers[{place}]", item) for place, item in enumerate(self.init_containers)),
+            *((f"containers[{place}]", item) for place, item in enumerate(self.containers)),
+        ]
+
+    def _find_container_problems(self) -> Iterator[Problem]:
+        if not self.containers:
+            yield Problem(path="containers", message="a workload has at least one container")
+        names: set[str] = set()
+        published: set[str] = set()
+        for path, container in self._located:
+            if container.name in names:
+                yield Problem(path=f"{path}.name", message=f"a container {container.name} is there already")
+            names.add(container.name)
+            if self.containers and container.image != self.containers[0].image:
+                message = f"this version runs one image per workload: write {self.containers[0].image}"
+                yield Problem(path=f"{path}.image", message=message)
+            yield from _find_taken(path, container, published)
+            try:
+                self.security_context.complete(container.security_context)
+            except InvalidPodError as error:
+                yield Problem(path=f"{path}.securityContext", message=str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +282,7 @@ class WorkloadManifest:
 
     @property
     def container(self) -> ContainerTemplate:
-        """The one container of this version."""
+        """The first container: all have its image."""
         return self.spec.template.spec.containers[0]
 
     @property
@@ -241,7 +295,7 @@ class WorkloadManifest:
 
     def request(self, uid: str, children: tuple[IndexChild, ...]) -> Request:
         """What it asks of devices, with what its image offers."""
-        pod, container = self.spec.template.spec, self.container
+        pod = self.spec.template.spec
         return Request(
             uid=uid,
             priority=pod.priority,
@@ -250,7 +304,7 @@ class WorkloadManifest:
             affinity=pod.affinity.node_affinity.required,
             preferences=pod.affinity.node_affinity.preferred,
             tolerations=pod.tolerations,
-            resources=container.requested,
+            resources=pod.requested,
             ports=frozenset(_find_ports(pod)),
             spreads=tuple(item.spread for item in pod.topology_spread_constraints),
             children=children,
@@ -275,8 +329,16 @@ def read_manifest(document: object) -> WorkloadManifest:
 
 def _spell_quantities(document: object) -> object:
     """Turn numbers into text where a quantity is wanted: Kubernetes takes `cpu: 1` and `cpu: "1"` alike."""
-    for kind in ("limits", "requests"):
-        document = _map(document, ("spec", "template", "spec", "containers", "*", "resources", kind, "*"))
+    pod = ("spec", "template", "spec")
+    for path in (
+        *(
+            (containers, "*", "resources", kind, "*")
+            for containers in ("containers", "initContainers")
+            for kind in ("limits", "requests")
+        ),
+        ("volumes", "*", "emptyDir", "sizeLimit"),
+    ):
+        document = _map(document, (*pod, *path))
     return document
 
 
@@ -294,11 +356,21 @@ def _map(document: object, path: tuple[str, ...]) -> object:
 
 def _find_ports(pod: PodSpec) -> Iterable[HostPort]:
     """The ports of the device that it takes: on the host's network, all that it names."""
-    for container in pod.containers:
+    for container in (*pod.init_containers, *pod.containers):
         for port in container.ports:
             number = port.host_port or (port.container_port if pod.host_network else None)
             if number is not None:
                 yield HostPort(port=number, protocol=port.protocol)
+
+
+def _find_taken(path: str, container: ContainerTemplate, published: set[str]) -> Iterator[Problem]:
+    """Ports of the device that a container before it has; within one container they are found there."""
+    own = {name for port in container.ports if (name := _published(port)) is not None}
+    for position, port in enumerate(container.ports):
+        name = _published(port)
+        if name in published:
+            yield Problem(path=f"{path}.ports[{position}]", message=f"the hostPort {name} is there already")
+    published |= own
 
 
 def _published(port: ContainerPort) -> str | None:

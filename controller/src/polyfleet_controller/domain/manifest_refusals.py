@@ -13,6 +13,7 @@ _SHOWN: Final = 80
 _LATER: Final = "not supported in this version; leave it out"
 _BY_LABELS: Final = "has no meaning here: write nodeSelector, for example kubernetes.io/hostname: edge-7"
 _PINNED: Final = "has no meaning here: every device pulls the digest that the release pins, if it lacks it"
+_LINUX_ONLY: Final = "has no meaning here: devices run Linux"
 _RECORDED: Final = "has no meaning here: Polyfleet keeps this itself; leave it out"
 
 # By path, positions left out. A field that is in neither Kubernetes nor here stays "unknown field".
@@ -52,7 +53,6 @@ _SPEC: Final = {
     ),
 }
 _POD: Final = {
-    "initContainers": "this version runs exactly one container per workload and no init containers",
     "ephemeralContainers": "has no meaning here: a device runs what its release names, nothing on the side",
     "nodeName": _BY_LABELS,
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.matchFields": (
@@ -104,13 +104,26 @@ _POD: Final = {
             "os",
             "overhead",
             "runtimeClassName",
-            "securityContext",
             "shareProcessNamespace",
-            "volumes",
         ),
         _LATER,
     ),
 }
+_SECURITY: Final = dict.fromkeys(("appArmorProfile", "seccompProfile", "seLinuxOptions"), _LATER)
+_CONTAINER_SECURITY: Final = {
+    **_SECURITY,
+    "procMount": _LATER,
+    "windowsOptions": _LINUX_ONLY,
+}
+_POD_SECURITY: Final = {
+    **_SECURITY,
+    **dict.fromkeys(
+        ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "sysctls"),
+        _LATER,
+    ),
+    "windowsOptions": _LINUX_ONLY,
+}
+_MOUNT: Final = dict.fromkeys(("mountPropagation", "recursiveReadOnly", "subPath", "subPathExpr"), _LATER)
 _CONTAINER: Final = {
     "imagePullPolicy": _PINNED,
     **dict.fromkeys(
@@ -121,7 +134,6 @@ _CONTAINER: Final = {
             "readinessProbe",
             "resizePolicy",
             "restartPolicy",
-            "securityContext",
             "startupProbe",
             "stdin",
             "stdinOnce",
@@ -129,7 +141,6 @@ _CONTAINER: Final = {
             "terminationMessagePolicy",
             "tty",
             "volumeDevices",
-            "volumeMounts",
         ),
         _LATER,
     ),
@@ -138,6 +149,48 @@ _CONTAINER: Final = {
     "resources.claims": _LATER,
     "resources.limits.ephemeral-storage": _LATER,
     "resources.requests.ephemeral-storage": _LATER,
+    **{f"securityContext.{name}": message for name, message in _CONTAINER_SECURITY.items()},
+    **{f"volumeMounts.{name}": message for name, message in _MOUNT.items()},
+}
+
+_VOLUME: Final = {
+    **dict.fromkeys(
+        ("downwardAPI", "projected", "secret"),
+        "not supported in this version: use hostPath, emptyDir or configMap",
+    ),
+    **dict.fromkeys(
+        (
+            "awsElasticBlockStore",
+            "azureDisk",
+            "azureFile",
+            "cephfs",
+            "cinder",
+            "csi",
+            "ephemeral",
+            "fc",
+            "flexVolume",
+            "flocker",
+            "gcePersistentDisk",
+            "gitRepo",
+            "glusterfs",
+            "image",
+            "iscsi",
+            "nfs",
+            "persistentVolumeClaim",
+            "photonPersistentDisk",
+            "portworxVolume",
+            "quobyte",
+            "rbd",
+            "scaleIO",
+            "storageos",
+            "vsphereVolume",
+        ),
+        "has no meaning here: a device has its own disk; mount it there and use hostPath",
+    ),
+    **dict.fromkeys(
+        ("configMap.name", "configMap.optional", "configMap.defaultMode", "configMap.items.path"),
+        "not supported in this version: write each file under items, with its key, text and mode",
+    ),
 }
 
 
@@ -152,7 +205,10 @@ MESSAGES: Final = {
     **_under("spec", _SPEC),
     "spec.template.metadata": "has no meaning here: labels stand in the workload's own metadata",
     **_under("spec.template.spec", _POD),
+    **_under("spec.template.spec.securityContext", _POD_SECURITY),
+    **_under("spec.template.spec.volumes", _VOLUME),
     **_under("spec.template.spec.containers", _CONTAINER),
+    **_under("spec.template.spec.initContainers", _CONTAINER),
 }
 
 

@@ -4,14 +4,15 @@ Which devices are to have it, `domain/scheduling` decides. This depends on the d
 is worked out once for all devices that list the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from polyfleet_controller.domain.images import IndexChild, ResolvedImage
-from polyfleet_controller.domain.manifest import WorkloadManifest
+from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
 from polyfleet_controller.domain.platforms import Match, Mismatch, choose_child
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.sync import Pin, Standing
+from polyfleet_shared.features import find_features
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -72,7 +73,10 @@ Decision: TypeAlias = Assigned | Held
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One workload on one device, as it is kept. `platform` is the device's, `image` the child's."""
+    """One workload on one device, as it is kept. `platform` is the device's, `image` the child's.
+
+    `containers` are those that run together; None where a version before this one kept it.
+    """
 
     workload: str
     platform: Platform
@@ -82,13 +86,14 @@ class Assignment:
     config: str | None
     held: Condition | None
     standing: Standing
+    containers: frozenset[str] | None = None
 
     @property
     def pin(self) -> Pin | None:
         """What the device must prove, None where it is held."""
         if self.release is None or self.child is None or self.config is None:
             return None
-        return Pin(release=self.release, child=self.child, config=self.config)
+        return Pin(release=self.release, child=self.child, config=self.config, containers=self.containers)
 
 
 def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
@@ -119,6 +124,7 @@ def make_assignment(decision: Decision, platform: Platform) -> Assignment:
                 config=image.config,
                 held=None,
                 standing=Standing.PENDING,
+                containers=frozenset(container.name for container in workload.containers),
             )
         case Held(workload=held):
             return Assignment(
@@ -145,31 +151,34 @@ def _assign(workload: Workload, release: Release, child: IndexChild) -> Assigned
         size=child.size,
     )
     pod = release.manifest.spec.template.spec
-    container = release.manifest.container
-    return Assigned(
+    desired = DesiredWorkload(
+        uid=workload.uid,
+        namespace=workload.namespace,
+        name=workload.name,
+        release=release.release,
+        revision=release.revision,
+        restart_policy=pod.restart_policy,
+        termination_grace_seconds=pod.termination_grace_period_seconds,
+        host_network=pod.host_network,
+        volumes=tuple(volume.pin() for volume in pod.volumes),
+        init_containers=tuple(_render(item, pod, image) for item in pod.init_containers),
+        containers=tuple(_render(item, pod, image) for item in pod.containers),
+    )
+    return Assigned(image=image, workload=replace(desired, requires=find_features(desired)))
+
+
+def _render(container: ContainerTemplate, pod: PodSpec, image: PinnedImage) -> ContainerSpec:
+    return ContainerSpec(
+        name=container.name,
         image=image,
-        workload=DesiredWorkload(
-            uid=workload.uid,
-            namespace=workload.namespace,
-            name=workload.name,
-            release=release.release,
-            revision=release.revision,
-            restart_policy=pod.restart_policy,
-            termination_grace_seconds=pod.termination_grace_period_seconds,
-            host_network=pod.host_network,
-            containers=(
-                ContainerSpec(
-                    name=container.name,
-                    image=image,
-                    command=container.command,
-                    args=container.args,
-                    working_dir=container.working_dir,
-                    env=container.env,
-                    ports=container.ports,
-                    limits=container.limits,
-                ),
-            ),
-        ),
+        command=container.command,
+        args=container.args,
+        working_dir=container.working_dir,
+        env=container.env,
+        ports=container.ports,
+        limits=container.limits,
+        volume_mounts=container.volume_mounts,
+        security_context=pod.security_context.complete(container.security_context),
     )
 
 

@@ -31,11 +31,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a device must prove: the release, and each container's child and config digest."""
+    """What a device must prove: the release, and the child and config digest of each of its containers.
+
+    `containers` are the names of those that run together; None where it was not kept, then it is any.
+    """
 
     release: str
     child: str
     config: str
+    containers: frozenset[str] | None = None
 
 
 def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
@@ -47,7 +51,7 @@ def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
         return Standing.HELD
     if report is None or report.release != pin.release:
         return Standing.PENDING
-    if _proves_running(pin, report.containers):
+    if _proves_running(pin, report):
         return Standing.RUNNING
     if report.phase is Phase.COMPLETED and _proves_completion(pin, report.containers):
         return Standing.COMPLETED
@@ -68,16 +72,34 @@ def judge_device(lag: Lag, standings: Iterable[Standing], *, impeded: bool) -> S
     return Sync.HELD if Standing.HELD in seen else Sync.IN_SYNC
 
 
-def _proves_running(pin: Pin, containers: tuple[ContainerReport, ...]) -> bool:
-    """An old container may lie stopped beside the new one, but must not run beside it."""
-    running = [container for container in containers if container.running]
-    return bool(running) and all(_is_pinned(pin, container) for container in running)
+def _proves_running(pin: Pin, report: WorkloadReport) -> bool:
+    """An old container may lie stopped beside the new ones, but must not run beside them.
+
+    Every container runs; where the device calls the workload running, one may have ended well instead.
+    """
+    running = [container for container in report.containers if container.running]
+    proven = {container.name for container in running}
+    if report.phase is Phase.RUNNING:
+        proven |= _find_completed(pin, report.containers)
+    return (
+        bool(running)
+        and all(_is_pinned(pin, container) for container in running)
+        and (pin.containers or frozenset()) <= proven
+    )
 
 
 def _proves_completion(pin: Pin, containers: tuple[ContainerReport, ...]) -> bool:
-    return not any(container.running for container in containers) and any(
-        _is_pinned(pin, container) and container.exit_code == 0 for container in containers
-    )
+    completed = _find_completed(pin, containers)
+    wanted = pin.containers or frozenset()
+    return not any(container.running for container in containers) and bool(completed) and wanted <= completed
+
+
+def _find_completed(pin: Pin, containers: tuple[ContainerReport, ...]) -> set[str]:
+    return {
+        container.name
+        for container in containers
+        if _is_pinned(pin, container) and not container.running and container.exit_code == 0
+    }
 
 
 def _is_pinned(pin: Pin, container: ContainerReport) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, literal_column, select
 from sqlalchemy.engine import Row as ResultRow
@@ -16,6 +16,8 @@ from polyfleet_controller.store.values import read_platform, read_platforms
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
+
+_SEPARATOR: Final = ","  # in no name
 
 
 def load_assignments(connection: Connection, devices: Iterable[str]) -> dict[str, dict[str, Assignment]]:
@@ -117,7 +119,7 @@ def list_uncovered_workloads(connection: Connection) -> tuple[str, ...]:
 
 def read_assignment(row: ResultRow[Any]) -> Assignment:
     """An assignment from its row, whose first columns are the table's."""
-    (_, workload, platform, release, image_platform, child, config, reason, message, standing) = row[
+    (_, workload, platform, release, image_platform, child, config, reason, message, standing, names) = row[
         : len(ASSIGNMENT.columns)
     ]
     return Assignment(
@@ -129,11 +131,12 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         config=config,
         held=None if reason is None else Condition(reason=Reason(reason), message=message),
         standing=Standing(standing),
+        containers=None if names is None else frozenset(names.split(_SEPARATOR)),
     )
 
 
 def _row(device: str, assignment: Assignment) -> Row:
-    image_platform, held = assignment.image_platform, assignment.held
+    image_platform, held, names = assignment.image_platform, assignment.held, assignment.containers
     return {
         "device": device,
         "workload": assignment.workload,
@@ -145,4 +148,5 @@ def _row(device: str, assignment: Assignment) -> Row:
         "held_reason": None if held is None else held.reason.value,
         "held_message": None if held is None else held.message,
         "standing": assignment.standing.value,
+        "containers": None if names is None else _SEPARATOR.join(sorted(names)),
     }

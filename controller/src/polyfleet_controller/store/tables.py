@@ -289,7 +289,10 @@ _WHERE_HELD: Final[dict[str, Any]] = {
 
 
 class _Assignment(SQLModel, table=True):
-    """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's."""
+    """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's.
+
+    `containers`: the names of those that run together, joined by commas; null in rows older than it.
+    """
 
     __tablename__ = "assignment"
     __table_args__ = (
@@ -310,6 +313,7 @@ class _Assignment(SQLModel, table=True):
     held_reason: str | None
     held_message: str | None
     standing: str
+    containers: str | None
 
 
 class _ImageFailure(SQLModel, table=True):

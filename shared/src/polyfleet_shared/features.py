@@ -1,0 +1,30 @@
+"""What workloads can ask for beyond the first wire version's base, each under the name that inventories list.
+
+An agent that lacks a feature holds the workload as `unsupported_feature` and touches nothing of it.
+"""
+
+from enum import StrEnum
+
+from polyfleet_shared.pods import ANY_SECURITY_CONTEXT
+from polyfleet_shared.workloads import DesiredWorkload
+
+
+class Feature(StrEnum):
+    """A feature of the wire."""
+
+    INIT_CONTAINERS = "init-containers"  # containers that end before the others begin
+    PODS = "pods"  # several containers that share a network
+    SECURITY_CONTEXT = "security-context"
+    VOLUMES = "volumes"
+
+
+def find_features(workload: DesiredWorkload) -> tuple[str, ...]:
+    """The features that an agent must have to run this, in order."""
+    containers = (*workload.init_containers, *workload.containers)
+    used = {
+        Feature.INIT_CONTAINERS: bool(workload.init_containers),
+        Feature.PODS: len(workload.containers) > 1,
+        Feature.SECURITY_CONTEXT: any(item.security_context != ANY_SECURITY_CONTEXT for item in containers),
+        Feature.VOLUMES: bool(workload.volumes),
+    }
+    return tuple(feature.value for feature, is_used in used.items() if is_used)
