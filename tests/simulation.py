@@ -19,7 +19,7 @@ from polyfleet_agent.core.actions import (
     StartContainer,
     StopContainer,
 )
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.events import (
     AgentEvent,
     ContainersListed,
@@ -70,9 +70,14 @@ def image(version: str) -> PinnedImage:
 
 
 def workload(
-    uid: str = "w1", version: str = "1", *, policy: RestartPolicy = RestartPolicy.ALWAYS
+    uid: str = "w1",
+    version: str = "1",
+    *,
+    policy: RestartPolicy = RestartPolicy.ALWAYS,
+    sides: int = 0,
+    inits: int = 0,
 ) -> DesiredWorkload:
-    """A workload of one container."""
+    """A workload of one container, and of as many more beside it and before it."""
     return DesiredWorkload(
         uid=uid,
         namespace="default",
@@ -80,7 +85,13 @@ def workload(
         release=f"release-{version}",
         revision=1,
         restart_policy=policy,
-        containers=(ContainerSpec(name="main", image=image(version)),),
+        init_containers=tuple(
+            ContainerSpec(name=f"init-{number}", image=image(version)) for number in range(inits)
+        ),
+        containers=(
+            ContainerSpec(name="main", image=image(version)),
+            *(ContainerSpec(name=f"side-{number}", image=image(version)) for number in range(sides)),
+        ),
     )
 
 
@@ -113,6 +124,7 @@ class Device:
     unstartable: set[str] = field(default_factory=set)
     lying: set[str] = field(default_factory=set)
     ran: set[str] = field(default_factory=set)  # the configs of all that ever ran
+    init_exit_code: int = 0  # init containers end at once
     unremovable: bool = False
     lists_late: bool = False  # a listing shows what was there when it began, not when it is answered
     snapshots: dict[int, tuple[ObservedContainer, ...]] = field(default_factory=dict)
@@ -203,7 +215,7 @@ class Device:
         return {
             item.uid: item.image_id
             for item in self.containers.values()
-            if item.status is ContainerStatus.RUNNING
+            if item.status is ContainerStatus.RUNNING and item.kind is not ContainerKind.INFRA
         }
 
     def _perform(self, action: Slow) -> AgentEvent:
@@ -245,15 +257,17 @@ class Device:
         match action:
             case CreateContainer():
                 return self._create(action)
-            case StartContainer(uid=uid, container_id=container_id, claimed=claimed):
-                return self._start(uid, container_id, examined=claimed is not None)
+            case StartContainer(uid=uid, container_id=container_id, first=first):
+                return self._start(uid, container_id, examined=first is not None)
             case StopContainer(container_id=container_id):
                 if container_id in self.containers:
                     self.crash(container_id, 143)
             case RemoveContainer(uid=uid) if self.unremovable:
                 return StepFailed(uid=uid, reason=Reason.START_FAILED, message="device or resource busy")
             case RemoveContainer(container_id=container_id):
-                self.containers.pop(container_id, None)
+                removed = self.containers.pop(container_id, None)
+                if removed is not None and removed.kind is ContainerKind.INFRA:
+                    assert not self._pod_of(removed), "a pod goes before its containers"
         return StepSucceeded(uid=action.uid)
 
     def _create(self, action: CreateContainer) -> AgentEvent:
@@ -263,9 +277,9 @@ class Device:
         return self._start(action.uid, self._make(action), examined=True)
 
     def _make(self, action: CreateContainer) -> str:
-        wanted = action.container.image
-        self.made += 1
-        container_id = f"c{self.made}"
+        wanted, pod = action.container.image, action.workload
+        container_id = self._number()
+        is_init = action.container in pod.init_containers
         self.containers[container_id] = ObservedContainer(
             container_id=container_id,
             uid=action.uid,
@@ -274,9 +288,40 @@ class Device:
             spec_hash=action.workload.spec_hash,
             status=ContainerStatus.CREATED,
             image_id=wanted.config,
+            kind=ContainerKind.INIT if is_init else ContainerKind.MAIN,
             repository_digests=(wanted.child,),
         )
+        if pod.is_pod and self._infra_of(self.containers[container_id]) is None:
+            self._make_infra(pod)
         return container_id
+
+    def _number(self) -> str:
+        self.made += 1
+        return f"c{self.made}"
+
+    def _make_infra(self, pod: DesiredWorkload) -> None:
+        container_id = self._number()
+        self.containers[container_id] = ObservedContainer(
+            container_id=container_id,
+            uid=pod.uid,
+            release=pod.release,
+            container="",
+            spec_hash=pod.spec_hash,
+            status=ContainerStatus.CREATED,
+            image_id=digest("pause"),
+            kind=ContainerKind.INFRA,
+        )
+
+    def _pod_of(self, infra: ObservedContainer) -> list[ObservedContainer]:
+        return [
+            item
+            for item in self.containers.values()
+            if (item.uid, item.spec_hash) == (infra.uid, infra.spec_hash) and item is not infra
+        ]
+
+    def _infra_of(self, container: ObservedContainer) -> ObservedContainer | None:
+        found = (item for item in self._pod_of(container) if item.kind is ContainerKind.INFRA)
+        return next(found, None)
 
     def _start(self, uid: str, container_id: str, *, examined: bool) -> AgentEvent:
         item = self.containers.get(container_id)
@@ -289,12 +334,20 @@ class Device:
         if item.image_id in self.unstartable:
             return StepFailed(uid=uid, reason=Reason.EXEC_FORMAT, message="exec format error")
         if item.status is not ContainerStatus.RUNNING:
-            self.made += 1
+            infra = self._infra_of(item)
+            if infra is not None:
+                self._run(infra)
             self.ran.add(item.image_id)
-            self.containers[container_id] = replace(
-                item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None, output=None
-            )
+            self._run(item)
+            if item.kind is ContainerKind.INIT:
+                self.crash(container_id, self.init_exit_code)
         return StepSucceeded(uid=uid)
+
+    def _run(self, item: ObservedContainer) -> None:
+        self.made += 1
+        self.containers[item.container_id] = replace(
+            item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None, output=None
+        )
 
 
 def hint(device: Device) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from polyfleet_agent import __version__
 from polyfleet_agent.core.actions import PublishReported
 from polyfleet_agent.ports import DetectedPlatform, Identity, Usage
+from polyfleet_shared.features import Feature
 from polyfleet_shared.messages import (
     Condition,
     HostFacts,
@@ -23,7 +24,7 @@ from polyfleet_shared.topics import WIRE_VERSION, Channel
 from polyfleet_shared.wire import OversizedMessageError, encode_message
 
 # What this agent understands beyond the first wire version's base; a workload lists what it `requires`.
-FEATURES: Final[frozenset[str]] = frozenset()
+FEATURES: Final[frozenset[str]] = frozenset(feature.value for feature in Feature)
 
 
 class Composer:

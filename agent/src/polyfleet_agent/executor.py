@@ -8,6 +8,7 @@ from typing import Final
 
 from polyfleet_agent.core.actions import (
     CreateContainer,
+    FirstStart,
     ListContainers,
     PullImage,
     RemoveContainer,
@@ -32,7 +33,6 @@ from polyfleet_agent.core.events import (
 from polyfleet_agent.core.programs import find_lie
 from polyfleet_agent.ports import ContainerRuntime, RuntimeFailure, StateFailure, World
 from polyfleet_shared.messages import PullProgress
-from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
 
 # A report has to fit its channel whatever a runtime says.
@@ -89,25 +89,26 @@ def _step(runtime: ContainerRuntime, step: Step) -> None:
     match step:
         case CreateContainer(workload=workload, container=container):
             # Created and started in one step: a container that exists but never ran tells nobody anything.
-            _start_first(runtime, runtime.create(workload, container), container.image.platform)
-        case StartContainer(container_id=container_id, claimed=claimed):
-            if claimed is None:
-                runtime.start(container_id)
-            else:
-                _start_first(runtime, container_id, claimed)
+            first = FirstStart(workload=workload, container=container)
+            _start_first(runtime, runtime.create(workload, container), first)
+        case StartContainer(container_id=container_id, first=None):
+            runtime.start(container_id)
+        case StartContainer(container_id=container_id, first=FirstStart() as first):
+            _start_first(runtime, container_id, first)
         case StopContainer(container_id=container_id, grace=grace):
             runtime.stop(container_id, grace=grace)
         case RemoveContainer(container_id=container_id):
             runtime.remove(container_id)
 
 
-def _start_first(runtime: ContainerRuntime, container_id: str, claimed: Platform) -> None:
+def _start_first(runtime: ContainerRuntime, container_id: str, first: FirstStart) -> None:
     """Start it if its program is what the image claims to hold; a lie is removed.
 
     Labels lie, and where QEMU is registered a foreign program would run.
     """
-    lie = find_lie(runtime.examine(container_id), claimed)
+    lie = find_lie(runtime.examine(container_id), first.container.image.platform)
     if lie is None:
+        runtime.fill(container_id, first.workload, first.container)
         runtime.start(container_id)
         return
     lie = make_printable(lie)

@@ -51,7 +51,8 @@ class ContainerRuntime(Protocol):
     def list_containers(self) -> tuple[ObservedContainer, ...]:
         """All containers labelled as this device's, in any state.
 
-        Of one that ended in failure, with the end of its log.
+        Of one that ended in failure, with the end of its log. A pod's infra container is among them: it runs
+        while one of the pod's does, and until it is stopped.
         """
 
     def has_image(self, image: PinnedImage) -> bool:
@@ -66,13 +67,19 @@ class ContainerRuntime(Protocol):
         """
 
     def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
-        """Create a container with the labels that make it ours; give its ID."""
+        """Create a container with the labels that make it ours; give its ID.
+
+        Of a pod the first brings the pod into being, with the volumes that its containers share.
+        """
+
+    def fill(self, container_id: str, workload: DesiredWorkload, container: ContainerSpec) -> None:
+        """Put into its volumes what they begin with. Called before every start of one that never ran."""
 
     def examine(self, container_id: str) -> Examination:
         """The programs that its start would run. What cannot be read is left out, and is no failure."""
 
     def start(self, container_id: str) -> None:
-        """Start it. A running one stays as it is.
+        """Start it, and with it its pod. A running one stays as it is.
 
         Raises:
             RuntimeFailure: with the true cause: port_conflict, command_not_found, loader_missing, …
@@ -82,7 +89,10 @@ class ContainerRuntime(Protocol):
         """SIGTERM, and SIGKILL after `grace` seconds. A stopped or missing one stays as it is."""
 
     def remove(self, container_id: str) -> None:
-        """Remove it with its anonymous volumes. A missing one stays as it is."""
+        """Remove it with what it alone uses; a pod's infra container with the pod and its volumes.
+
+        A missing one stays as it is.
+        """
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
         """Yield whenever something happened to one of our containers, and once when the watch stands.

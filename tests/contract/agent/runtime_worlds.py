@@ -158,5 +158,6 @@ class PodmanWorld:
         try:
             yield self
         finally:
+            self.device.podman.run("pod", "rm", "--all", "--force")
             self.device.podman.run("rm", "--all", "--force", "--time=0")
             self.device.podman.run("rmi", "--all", "--force")

@@ -9,7 +9,7 @@ import pytest
 
 from contract.agent.runtime_worlds import DEVICE, EXIT_CODE, FakeWorld, PodmanWorld, RuntimeWorld
 from fixtures.lab import ImageShelf
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.programs import Examination, find_lie
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_controller.lab.registry import Registry
@@ -17,7 +17,7 @@ from polyfleet_controller.lab.workspace import Workspace
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload
+from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, EnvironmentVariable
 from waiting import wait_until
 
 NOWHERE = "sha256:" + "0" * 64
@@ -270,6 +270,94 @@ def test_a_port_that_is_taken_is_a_conflict_that_ends_with_its_cause(world: Runt
     world.runtime.remove(first)
     world.runtime.start(container_id)
     wait_for(world, ContainerStatus.RUNNING)
+
+
+# -- pods
+
+
+def pod(image: PinnedImage, *, uid: str = "0123456789abcdef", port: int | None = None) -> DesiredWorkload:
+    """A workload of two containers and an init container; the second listens elsewhere."""
+    alone = workload(image, uid=uid, port=port)
+    (main,) = alone.containers
+    side = replace(main, name="side", ports=(), env=(EnvironmentVariable(name="PORT", value="9090"),))
+    return replace(alone, init_containers=(replace(side, name="first"),), containers=(main, side))
+
+
+def bring_up_pod(world: RuntimeWorld, wanted: DesiredWorkload) -> dict[str, str]:
+    """Pull, create and start its containers; give their IDs by name."""
+    made: dict[str, str] = {}
+    for container in wanted.containers:
+        world.runtime.pull(container.image, ignore)
+        made[container.name] = world.runtime.create(wanted, container)
+        world.runtime.start(made[container.name])
+    return made
+
+
+def by_kind(world: RuntimeWorld) -> dict[tuple[ContainerKind, str], ContainerStatus]:
+    return {(item.kind, item.container): item.status for item in world.runtime.list_containers()}
+
+
+def infra_of(world: RuntimeWorld) -> ObservedContainer:
+    (infra,) = (item for item in world.runtime.list_containers() if item.kind is ContainerKind.INFRA)
+    return infra
+
+
+def test_the_first_container_of_a_pod_brings_the_pod_into_being(world: RuntimeWorld) -> None:
+    wanted = pod(world.serving)
+    world.runtime.pull(world.serving, ignore)
+    world.runtime.create(wanted, wanted.init_containers[0])
+    world.runtime.create(wanted, wanted.containers[0])
+    created = ContainerStatus.CREATED
+    assert by_kind(world) == {
+        (ContainerKind.INFRA, ""): created,
+        (ContainerKind.INIT, "first"): created,
+        (ContainerKind.MAIN, "main"): created,
+    }
+    infra = infra_of(world)
+    assert (infra.uid, infra.spec_hash) == (wanted.uid, wanted.spec_hash)
+
+
+def test_a_pod_runs_with_its_first_container_and_until_it_is_stopped(world: RuntimeWorld) -> None:
+    made = bring_up_pod(world, pod(world.serving))
+    running, exited = ContainerStatus.RUNNING, ContainerStatus.EXITED
+    assert set(by_kind(world).values()) == {running}
+    world.runtime.stop(made["main"], grace=5)
+    world.runtime.stop(made["side"], grace=5)
+    wait_until(
+        lambda: (
+            by_kind(world)
+            == {
+                (ContainerKind.INFRA, ""): running,
+                (ContainerKind.MAIN, "main"): exited,
+                (ContainerKind.MAIN, "side"): exited,
+            }
+        ),
+        describe=lambda: str(by_kind(world)),
+    )
+    world.runtime.stop(infra_of(world).container_id, grace=5)
+    wait_until(lambda: infra_of(world).status is exited, describe=lambda: str(infra_of(world)))
+    world.runtime.start(made["side"])
+    assert infra_of(world).status is running
+
+
+def test_a_pods_infra_container_is_removed_with_the_pod(world: RuntimeWorld) -> None:
+    made = bring_up_pod(world, pod(world.serving))
+    for container_id in made.values():
+        world.runtime.remove(container_id)
+    infra = infra_of(world)
+    assert by_kind(world) == {(ContainerKind.INFRA, ""): ContainerStatus.RUNNING}
+    world.runtime.remove(infra.container_id)
+    assert world.runtime.list_containers() == ()
+    world.runtime.remove(infra.container_id)
+
+
+def test_a_pods_port_that_is_taken_is_a_conflict(world: RuntimeWorld) -> None:
+    first = bring_up(world, workload(world.serving, uid="another", port=18080))
+    wanted = pod(world.serving, port=18080)
+    container_id = world.runtime.create(wanted, wanted.containers[0])
+    assert refusal(lambda: world.runtime.start(container_id)) is Reason.PORT_CONFLICT
+    world.runtime.remove(first)
+    world.runtime.start(container_id)
 
 
 # -- ours and others'

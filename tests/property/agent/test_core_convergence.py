@@ -3,12 +3,12 @@
 The invariants are checked by `Device.tell` at every single step.
 """
 
-from hypothesis import settings
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from polyfleet_agent.core.actions import CreateContainer
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.events import (
     DesiredReceived,
     DesiredRefused,
@@ -32,6 +32,8 @@ desired_workloads = st.lists(
         uid=st.sampled_from(UIDS),
         version=st.sampled_from(VERSIONS),
         policy=st.sampled_from(RestartPolicy),
+        sides=st.integers(0, 2),
+        inits=st.integers(0, 2),
     ),
     max_size=3,
     unique_by=lambda item: item.uid,
@@ -92,7 +94,9 @@ class AgentUnderFire(RuleBasedStateMachine):
     @precondition(lambda self: self.device.containers)
     @rule(data=st.data(), told=st.booleans())
     def somebody_removes_a_container(self, data: st.DataObject, *, told: bool) -> None:
-        del self.device.containers[data.draw(st.sampled_from(sorted(self.device.containers)))]
+        key = data.draw(st.sampled_from(sorted(self.device.containers)))
+        assume(self.device.containers[key].kind is not ContainerKind.INFRA)  # Podman refuses that
+        del self.device.containers[key]
         if told:
             hint(self.device)
 
@@ -109,8 +113,13 @@ class AgentUnderFire(RuleBasedStateMachine):
             spec_hash=item.spec_hash,
             status=ContainerStatus.BROKEN,
             image_id=item.image_id,
+            kind=item.kind,
         )
         hint(self.device)
+
+    @rule(exit_code=st.sampled_from([0, 0, 1]))
+    def init_containers_end_well_or_not(self, exit_code: int) -> None:
+        self.device.init_exit_code = exit_code
 
     @rule(version=st.sampled_from(VERSIONS))
     def somebody_prunes_an_image(self, version: str) -> None:
@@ -196,6 +205,7 @@ class AgentUnderFire(RuleBasedStateMachine):
         device = self.device
         device.runtime_up, device.disk_full, device.unremovable = True, False, False
         device.lists_late = False
+        device.init_exit_code = 0
         # What happened last may have been shown to nobody: the watch that stands again hints at it.
         hint(device)
         device.unpullable.clear()
@@ -223,21 +233,38 @@ def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
     phases = {item.uid: item.phase for item in last.workloads}
     assert phases.keys() == wanted.uids
     for item in wanted.workloads:
-        container = item.containers[0]
-        mine = [one for one in device.containers.values() if one.uid == item.uid]
-        if container.image.config in device.lying:
+        config = item.containers[0].image.config
+        ours = [one for one in device.containers.values() if one.uid == item.uid]
+        mine = [one for one in ours if one.kind is not ContainerKind.INFRA]
+        if config in device.lying:
             assert phases[item.uid] is Phase.FAILED
-            assert not [one for one in mine if one.image_id == container.image.config]
+            assert not [one for one in mine if one.image_id == config]
             continue
         if item.restart_policy is RestartPolicy.ALWAYS:
             assert phases[item.uid] is Phase.RUNNING
+        current = [one for one in mine if one.spec_hash == item.spec_hash]
+        mains = [one for one in current if one.kind is ContainerKind.MAIN]
         if phases[item.uid] is Phase.RUNNING:
-            assert [one.status for one in mine] == [ContainerStatus.RUNNING]
+            assert mine == current
+            assert [one for one in mains if one.status is ContainerStatus.RUNNING]
+            assert [one for one in mains if one.status is not ContainerStatus.RUNNING and one.exit_code] == []
         else:
             assert phases[item.uid] in {Phase.COMPLETED, Phase.FAILED}
-        current = [one for one in mine if one.spec_hash == item.spec_hash]
-        assert [one.image_id for one in current] == [container.image.config]
+        if item.restart_policy is RestartPolicy.ALWAYS:
+            assert {one.status for one in mains} == {ContainerStatus.RUNNING}
+        if phases[item.uid] is not Phase.FAILED:
+            assert sorted(one.container for one in mains) == sorted(one.name for one in item.containers)
+        assert {one.image_id for one in current} == {config}
+        _assert_infra_fits(ours, item)
     assert {one.uid for one in device.containers.values()} <= wanted.uids
+
+
+def _assert_infra_fits(ours: list[ObservedContainer], item: DesiredWorkload) -> None:
+    """A pod has one infra container, which runs if anything of it does."""
+    infra = [one for one in ours if one.kind is ContainerKind.INFRA and one.spec_hash == item.spec_hash]
+    assert len(infra) <= item.is_pod
+    if item.is_pod and any(one.status is ContainerStatus.RUNNING for one in ours if one not in infra):
+        assert [one.status for one in infra] == [ContainerStatus.RUNNING]
 
 
 AgentUnderFire.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -7,6 +7,7 @@ from polyfleet_agent.core import machine
 from polyfleet_agent.core.actions import (
     Action,
     CreateContainer,
+    FirstStart,
     ListContainers,
     PullImage,
     RemoveContainer,
@@ -103,8 +104,9 @@ def create(runtime: FakeRuntime) -> AgentEvent:
 
 
 def start(runtime: FakeRuntime, container_id: str, *, first: bool) -> AgentEvent:
-    claimed = IMAGE.platform if first else None
-    return take_step(world_of(runtime), StartContainer(uid="w1", container_id=container_id, claimed=claimed))
+    wanted = workload()
+    made_for = FirstStart(workload=wanted, container=wanted.containers[0]) if first else None
+    return take_step(world_of(runtime), StartContainer(uid="w1", container_id=container_id, first=made_for))
 
 
 def test_a_program_that_is_what_the_image_claims_starts() -> None:
@@ -218,7 +220,7 @@ def test_no_lie_ever_runs_wherever_the_agent_is_killed(at: int, again_at: int | 
     run_and_die(runtime, again_at, 1000)
     runtime.stuck = False
     driver = run_and_die(runtime, None, 1000)
-    setback = driver.state.workloads["w1"].steps.setback
+    setback = driver.state.workloads["w1"].part("main").trouble.setback
     assert setback is not None
     assert (setback.reason, setback.message) == (Reason.PLATFORM_MISMATCH, LIE)
     assert (runtime.machine.started, runtime.list_containers()) == ([], ())

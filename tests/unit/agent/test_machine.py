@@ -16,7 +16,7 @@ from polyfleet_agent.core.actions import (
     SaveDesired,
     StopContainer,
 )
-from polyfleet_agent.core.containers import ContainerStatus
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus
 from polyfleet_agent.core.events import (
     DesiredReceived,
     DesiredRefused,
@@ -28,7 +28,7 @@ from polyfleet_shared.desired import read_desired, write_desired
 from polyfleet_shared.messages import Condition, EventKind, Phase, WorkloadReport
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload, RestartPolicy
-from simulation import Device, document, hint, image, payload, workload
+from simulation import Device, digest, document, hint, image, payload, workload
 
 
 def receive(device: Device, generation: int, *workloads: DesiredWorkload) -> None:
@@ -472,3 +472,135 @@ def test_a_container_that_cannot_be_removed_is_tried_ever_more_rarely() -> None:
         device.answer()
     assert 8 <= tried <= 16
     assert (last_report(device).phase, last_report(device).reason) == (Phase.STOPPING, Reason.START_FAILED)
+
+
+def parts(device: Device) -> dict[str, ContainerStatus]:
+    """How each container of the workload does."""
+    return {
+        item.container: item.status
+        for item in device.containers.values()
+        if item.kind is not ContainerKind.INFRA
+    }
+
+
+def named(device: Device, name: str) -> str:
+    (container_id,) = (key for key, item in device.containers.items() if item.container == name)
+    return container_id
+
+
+def test_init_containers_run_one_after_the_other_before_all_others() -> None:
+    device = deployed(workload(sides=1, inits=2))
+    assert device.containers[named(device, "init-0")].started_at < (
+        device.containers[named(device, "init-1")].started_at
+    )
+    assert parts(device) == {
+        "init-0": ContainerStatus.EXITED,
+        "init-1": ContainerStatus.EXITED,
+        "main": ContainerStatus.RUNNING,
+        "side-0": ContainerStatus.RUNNING,
+    }
+    report = last_report(device)
+    assert (report.phase, report.reason, report.restarts) == (Phase.RUNNING, None, 0)
+    assert {item.name: (item.running, item.child) for item in report.containers} == {
+        "init-0": (False, image("1").child),
+        "init-1": (False, image("1").child),
+        "main": (True, image("1").child),
+        "side-0": (True, image("1").child),
+    }
+
+
+def test_an_init_container_that_fails_is_tried_again_and_keeps_the_others_from_starting() -> None:
+    device = connected_device()
+    device.init_exit_code = 1
+    receive(device, 1, workload(inits=2))
+    device.settle(seconds=20)
+    assert parts(device) == {"init-0": ContainerStatus.EXITED}
+    report = last_report(device)
+    assert (report.phase, report.reason) == (Phase.FAILED, Reason.CRASH_LOOP)
+    assert report.message.startswith("init-0: ended with exit code 1")
+    device.init_exit_code = 0
+    device.settle(seconds=300)
+    assert last_report(device).phase is Phase.RUNNING
+
+
+def test_an_init_container_that_fails_for_good_fails_the_workload() -> None:
+    device = connected_device()
+    device.init_exit_code = 1
+    receive(device, 1, workload(inits=1, policy=RestartPolicy.NEVER))
+    device.settle(seconds=300)
+    assert parts(device) == {"init-0": ContainerStatus.EXITED}
+    assert (last_report(device).phase, last_report(device).reason) == (Phase.FAILED, Reason.EXITED)
+
+
+def test_a_container_that_ends_is_started_by_itself_and_the_others_stay() -> None:
+    device = deployed(workload(sides=1, inits=1))
+    before = device.containers[named(device, "main")]
+    init = device.containers[named(device, "init-0")]
+    for _ in range(3):
+        device.crash(named(device, "side-0"), 3)
+        hint(device)
+        device.settle(seconds=0)
+        report = last_report(device)
+        assert report.phase in {Phase.BACKING_OFF, Phase.FAILED}
+        assert report.message.startswith("side-0: ended with exit code 3")
+        device.settle(seconds=20)
+        assert last_report(device).phase is Phase.RUNNING
+    assert device.containers[named(device, "main")] == before
+    assert device.containers[named(device, "init-0")] == init
+    assert last_report(device).restarts == 3
+
+
+def test_what_one_container_suffers_makes_no_other_wait() -> None:
+    device = deployed(workload(sides=1))
+    for _ in range(4):
+        device.crash(named(device, "side-0"), 3)
+        hint(device)
+        device.settle(seconds=20)
+    device.crash(named(device, "side-0"), 3)
+    device.crash(named(device, "main"), 1)
+    hint(device)
+    device.settle(seconds=2)
+    assert parts(device) == {"main": ContainerStatus.RUNNING, "side-0": ContainerStatus.EXITED}
+
+
+def test_the_containers_of_a_new_spec_replace_all_of_the_old_ones_and_the_pod_goes_last() -> None:
+    device = deployed(workload(version="1", sides=1))
+    old = {item.kind for item in device.containers.values()}
+    receive(device, 2, workload(version="2", sides=1))
+    device.settle(seconds=5)
+    assert {
+        (item.container, item.image_id) for item in device.containers.values() if item.exit_code == 143
+    } == {("main", image("1").config), ("side-0", image("1").config), ("", digest("pause"))}
+    device.settle(seconds=60)
+    assert parts(device) == {"main": ContainerStatus.RUNNING, "side-0": ContainerStatus.RUNNING}
+    assert {item.kind for item in device.containers.values()} == old
+    assert len(device.containers) == 3
+
+
+def test_a_pod_whose_network_ended_is_started_as_a_whole() -> None:
+    device = deployed(workload(sides=1))
+    device.crash(named(device, ""), 137)
+    hint(device)
+    device.settle(seconds=20)
+    assert parts(device) == {"main": ContainerStatus.RUNNING, "side-0": ContainerStatus.RUNNING}
+    assert device.containers[named(device, "")].status is ContainerStatus.RUNNING
+    assert last_report(device).restarts == 2
+
+
+def test_a_pod_that_is_not_wanted_any_more_goes_with_all_that_it_had() -> None:
+    device = deployed(workload(sides=1, inits=1))
+    receive(device, 2)
+    device.settle(seconds=60)
+    assert (device.containers, device.reports[-1].workloads) == ({}, ())
+
+
+def test_a_workload_is_complete_when_all_of_its_containers_are() -> None:
+    device = deployed(workload(sides=1, policy=RestartPolicy.ON_FAILURE))
+    device.crash(named(device, "side-0"), 0)
+    hint(device)
+    device.settle(seconds=20)
+    assert last_report(device).phase is Phase.RUNNING
+    device.crash(named(device, "main"), 0)
+    hint(device)
+    device.settle(seconds=20)
+    assert last_report(device).phase is Phase.COMPLETED

@@ -113,6 +113,17 @@ class PodmanApi:
             reasons,
         )
 
+    def put_archive(self, path: str, parameters: Parameters, archive: bytes, *, reasons: Reasons) -> Answer:
+        headers = {"Content-Type": "application/x-tar"}
+        return self._ask(
+            f"PUT {path}",
+            ANSWER_SECONDS,
+            lambda session: session.put(
+                path, params=parameters, data=archive, headers=headers, timeout=ANSWER_SECONDS
+            ),
+            reasons,
+        )
+
     def delete(
         self,
         path: str,

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.adapters.podman_volumes import describe_mounts
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
+from polyfleet_shared.pods import SecurityContext
 from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, ResourceLimits
 
 LABEL_DEVICE: Final = "polyfleet.io/device"
@@ -11,6 +13,7 @@ LABEL_UID: Final = "polyfleet.io/uid"
 LABEL_RELEASE: Final = "polyfleet.io/release"
 LABEL_CONTAINER: Final = "polyfleet.io/container"
 LABEL_SPEC_HASH: Final = "polyfleet.io/spec-hash"
+LABEL_KIND: Final = "polyfleet.io/kind"  # only where it is not "main"
 
 _DIGEST_PREFIX: Final = "sha256:"
 _NEVER: Final = "0001-01-01"  # Go's zero time: not yet
@@ -30,8 +33,13 @@ _STATUS: Final = {
 
 def name_container(workload: DesiredWorkload, container: ContainerSpec) -> str:
     """For people: containers are known by their labels."""
-    name = f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
+    name = name_pod(workload)
     return f"{name}-{container.name}" if workload.is_pod else name
+
+
+def name_pod(workload: DesiredWorkload) -> str:
+    """For people, and to find the pod that a creation began."""
+    return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
 
 
 def describe_container(device: str, workload: DesiredWorkload, container: ContainerSpec) -> dict[str, Any]:
@@ -42,13 +50,7 @@ def describe_container(device: str, workload: DesiredWorkload, container: Contai
     spec: dict[str, Any] = {
         "name": name_container(workload, container),
         "image": container.image.config.removeprefix(_DIGEST_PREFIX),
-        "labels": {
-            LABEL_DEVICE: device,
-            LABEL_UID: workload.uid,
-            LABEL_RELEASE: workload.release,
-            LABEL_CONTAINER: container.name,
-            LABEL_SPEC_HASH: workload.spec_hash,
-        },
+        "labels": _label(device, workload) | _label_container(workload, container),
         "env": {variable.name: variable.value for variable in container.env},
         "stop_timeout": workload.termination_grace_seconds,
         "restart_policy": "no",  # restarts are the agent's, with its back-off
@@ -60,16 +62,67 @@ def describe_container(device: str, workload: DesiredWorkload, container: Contai
         spec["command"] = list(container.args)
     if container.working_dir is not None:
         spec["work_dir"] = container.working_dir
-    if workload.host_network:
-        spec["netns"] = {"nsmode": "host"}
+    if workload.is_pod:
+        spec["pod"] = name_pod(workload)
     else:
-        spec["portmappings"] = [
-            _describe_port(port) for port in container.ports if port.host_port is not None
-        ]
+        spec |= _describe_network(workload)
     limits = _describe_limits(container.limits)
     if limits:
         spec["resource_limits"] = limits
-    return spec
+    return spec | describe_mounts(workload, container) | _describe_security(container.security_context)
+
+
+def describe_pod(device: str, workload: DesiredWorkload) -> dict[str, Any]:
+    """The body of libpod's request to create a pod, whose network its containers share."""
+    return {
+        "name": name_pod(workload),
+        "labels": _label(device, workload),
+        "exit_policy": "continue",
+        **_describe_network(workload),
+    }
+
+
+def _label(device: str, workload: DesiredWorkload) -> dict[str, str]:
+    return {
+        LABEL_DEVICE: device,
+        LABEL_UID: workload.uid,
+        LABEL_RELEASE: workload.release,
+        LABEL_SPEC_HASH: workload.spec_hash,
+    }
+
+
+def _label_container(workload: DesiredWorkload, container: ContainerSpec) -> dict[str, str]:
+    labels = {LABEL_CONTAINER: container.name}
+    if container in workload.init_containers:
+        labels[LABEL_KIND] = ContainerKind.INIT.value
+    return labels
+
+
+def _describe_network(workload: DesiredWorkload) -> dict[str, Any]:
+    if workload.host_network:
+        return {"netns": {"nsmode": "host"}}
+    ports = [port for container in workload.all_containers for port in container.ports]
+    return {"portmappings": [_describe_port(port) for port in ports if port.host_port is not None]}
+
+
+def _describe_security(context: SecurityContext) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    user = "" if context.run_as_user is None else str(context.run_as_user)
+    if context.run_as_group is not None:
+        user += f":{context.run_as_group}"
+    if user:
+        described["user"] = user
+    if context.privileged:
+        described["privileged"] = True
+    if context.read_only_root_filesystem:
+        described["read_only_filesystem"] = True
+    if context.allow_privilege_escalation is False:
+        described["no_new_privileges"] = True
+    if context.capabilities.add:
+        described["cap_add"] = list(context.capabilities.add)
+    if context.capabilities.drop:
+        described["cap_drop"] = list(context.capabilities.drop)
+    return described
 
 
 def _describe_port(port: ContainerPort) -> dict[str, Any]:
@@ -102,7 +155,15 @@ def read_listed(entry: dict[str, Any]) -> ObservedContainer:
         spec_hash=labels.get(LABEL_SPEC_HASH, ""),
         status=ContainerStatus.BROKEN,
         image_id=image_id(entry["ImageID"]),
+        kind=_read_kind(entry, labels),
     )
+
+
+def _read_kind(entry: dict[str, Any], labels: dict[str, str]) -> ContainerKind:
+    if entry.get("IsInfra"):
+        return ContainerKind.INFRA
+    is_init = labels.get(LABEL_KIND) == ContainerKind.INIT.value
+    return ContainerKind.INIT if is_init else ContainerKind.MAIN
 
 
 def read_container(

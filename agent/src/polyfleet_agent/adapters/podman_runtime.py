@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 from urllib.parse import quote
 
 from polyfleet_agent.adapters import podman_pull
+from polyfleet_agent.adapters.host_paths import check_host_path
 from polyfleet_agent.adapters.podman_api import ANSWER_SECONDS, PodmanApi, PodmanRefusal, Reasons, unavailable
 from polyfleet_agent.adapters.podman_containers import (
     LABEL_DEVICE,
@@ -20,8 +21,10 @@ from polyfleet_agent.adapters.podman_containers import (
 )
 from polyfleet_agent.adapters.podman_files import examine_container
 from polyfleet_agent.adapters.podman_logs import read_tail
+from polyfleet_agent.adapters.podman_pods import ensure_pod, remove_pod, start_infra
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
+from polyfleet_agent.adapters.podman_volumes import fillings
 from polyfleet_agent.core.containers import ObservedContainer
 from polyfleet_agent.core.diagnosis import blames_missing_file, judge_missing, make_printable
 from polyfleet_agent.core.programs import Examination, MissingFile
@@ -83,6 +86,9 @@ class PodmanRuntime:
         return PullResult(size=size)
 
     def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
+        self._check(workload, container)
+        if workload.is_pod:
+            ensure_pod(self._api, self._device, workload)
         spec = describe_container(self._device, workload, container)
         try:
             return self._create(spec)
@@ -92,6 +98,17 @@ class PodmanRuntime:
         # Ours, and not finished: the agent, or Podman, was killed in the middle.
         self.remove(spec["name"])
         return self._create(spec)
+
+    def fill(self, container_id: str, workload: DesiredWorkload, container: ContainerSpec) -> None:
+        for filling in fillings(workload, container):
+            answer = self._api.put_archive(
+                f"/containers/{container_id}/archive",
+                {"path": filling.path},
+                filling.archive,
+                reasons=_STEP_REASONS,
+            )
+            if answer.missing:
+                raise _is_gone(container_id)
 
     def examine(self, container_id: str) -> Examination:
         answer = self._api.get(f"/containers/{container_id}/json")
@@ -123,12 +140,18 @@ class PodmanRuntime:
         )
 
     def remove(self, container_id: str) -> None:
-        self._api.delete(
-            f"/containers/{container_id}",
-            {"force": "true", "v": "true"},
-            seconds=_STEP_SECONDS,
-            reasons=_STEP_REASONS,
-        )
+        try:
+            self._api.delete(
+                f"/containers/{container_id}",
+                {"force": "true", "volumes": "true"},
+                seconds=_STEP_SECONDS,
+                reasons=_STEP_REASONS,
+            )
+        except PodmanRefusal:
+            answer = self._api.get(f"/containers/{container_id}/json")
+            if answer.missing or not answer.body.get("IsInfra"):
+                raise
+            remove_pod(self._api, answer.body)
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
         filters = json.dumps({"type": ["container"], "label": [f"{LABEL_DEVICE}={self._device}"]})
@@ -172,6 +195,21 @@ class PodmanRuntime:
                             Reason.PODMAN_UNAVAILABLE, f"Podman gave no events within {ANSWER_SECONDS:g} s"
                         )
         return False
+
+    def _check(self, workload: DesiredWorkload, container: ContainerSpec) -> None:
+        """What Podman itself does not look at before it makes a container."""
+        mounted = {mount.name for mount in container.volume_mounts}
+        for volume in workload.volumes:
+            if volume.name in mounted and volume.host_path is not None:
+                check_host_path(volume.host_path)
+        context = container.security_context
+        if context.run_as_non_root and context.run_as_user is None:
+            answer = self._api.get(f"/images/{_hex(container.image.config)}/json")
+            user = "" if answer.missing else str(answer.body.get("User") or "").partition(":")[0]
+            if not answer.missing and user in ("", "0", "root"):
+                raise RuntimeFailure(
+                    Reason.START_FAILED, "runAsNonRoot: the image's user is root; set runAsUser"
+                )
 
     def _create(self, spec: dict[str, Any]) -> str:
         answer = self._api.post("/containers/create", body=spec, seconds=_STEP_SECONDS, reasons=_STEP_REASONS)
@@ -231,10 +269,17 @@ class PodmanRuntime:
             return None  # it is only said in other words then
 
     def _explain(self, refusal: PodmanRefusal, container_id: str) -> PodmanRefusal:
-        """Tell a program that is missing from one that misses something: crun hardly does."""
-        if refusal.reason not in _NOTHING_FOUND:
+        """Tell a program that is missing from one that misses something: crun hardly does.
+
+        Of a pod that cannot start, Podman tells nothing: its infra container is asked.
+        """
+        if refusal.reason not in (*_NOTHING_FOUND, Reason.START_FAILED):
             return refusal
         answer = self._api.get(f"/containers/{container_id}/json")
+        if refusal.reason is Reason.START_FAILED:
+            if not answer.missing and answer.body.get("Pod"):
+                start_infra(self._api, answer.body["Pod"])
+            return refusal
         missing = None if answer.missing else self._find_missing(container_id, answer.body)
         if missing is None:
             return refusal

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
-from polyfleet_shared.platforms import Platform
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
 
@@ -46,16 +45,20 @@ class CreateContainer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartContainer:
-    """A step: answered by StepSucceeded or StepFailed.
+class FirstStart:
+    """What a container that never ran was made for: what its step of creation left undone is done first."""
 
-    `claimed` is the platform of the image of a container that never ran: its program is compared with it
-    first, whatever became of the step that created it. None of one that has run.
-    """
+    workload: DesiredWorkload
+    container: ContainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartContainer:
+    """A step: answered by StepSucceeded or StepFailed. `first` is None of one that has run."""
 
     uid: str
     container_id: str
-    claimed: Platform | None
+    first: FirstStart | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

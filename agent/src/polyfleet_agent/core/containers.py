@@ -16,6 +16,14 @@ class ContainerStatus(StrEnum):
     BROKEN = "broken"  # half removed, stuck or unknown: good for nothing but removal
 
 
+class ContainerKind(StrEnum):
+    """What a container is to its workload."""
+
+    MAIN = "main"
+    INIT = "init"
+    INFRA = "infra"  # the runtime's own, which holds a pod's network; it goes last
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedContainer:
     """One of our containers, known by its labels and never by its name.
@@ -34,6 +42,7 @@ class ObservedContainer:
     spec_hash: str
     status: ContainerStatus
     image_id: str
+    kind: ContainerKind = ContainerKind.MAIN
     repository_digests: tuple[str, ...] = ()
     started_at: str = ""
     exit_code: int | None = None

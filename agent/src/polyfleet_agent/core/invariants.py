@@ -51,13 +51,23 @@ def _violations_of(workload: Workload, before: Workload | None, state: State) ->
         yield f"{uid}: went from {before.phase} to {phase}"
     if phase in _NEED_A_CAUSE and cause(workload) is None:
         yield f"{uid}: is {phase} for no stated reason"
-    if phase is Phase.RUNNING and not any(
-        item.status is ContainerStatus.RUNNING for item in workload.current
-    ):
-        yield f"{uid}: is called running, but no container of the wanted spec runs"
+    if phase is Phase.RUNNING and (missing := _find_missing(workload)):
+        yield f"{uid}: is called running, but of the wanted spec {missing} do not run"
     saved = () if state.document is None else state.document.workloads
     if workload.target is not None and workload.hold is None and workload.target not in saved:
         yield f"{uid}: works towards something that is in no saved document"
+
+
+def _find_missing(workload: Workload) -> list[str]:
+    """The containers that neither run nor have ended well; all, if none runs."""
+    specs = () if workload.target is None else workload.target.containers
+    well = {
+        item.container
+        for item in workload.current
+        if item.status is ContainerStatus.RUNNING or item.exit_code == 0
+    }
+    runs = {item.container for item in workload.current if item.status is ContainerStatus.RUNNING}
+    return [spec.name for spec in specs if spec.name not in well or not runs]
 
 
 def _may_follow(before: Workload, after: Workload) -> bool:
@@ -76,20 +86,21 @@ def _violations_by(action: Action, before: State, after: State) -> Iterator[str]
             if workload.target is not None and workload.hold is None and not _has_successor(workload):
                 yield f"{uid}: what runs is taken away before its successor's image is there"
         case CreateContainer(uid=uid, container=container):
-            if after.workloads[uid].fetched != container.image.child:
+            if container.image.child not in after.workloads[uid].fetched:
                 yield f"{uid}: a container is made of an image that was not fetched"
-            running = [
-                item for item in after.workloads[uid].containers if item.status is ContainerStatus.RUNNING
-            ]
-            if running:
+            workload = after.workloads[uid]
+            running = [item for item in workload.containers if item.status is ContainerStatus.RUNNING]
+            if any(item in workload.others or item.container == container.name for item in running):
                 yield f"{uid}: a second container is made beside a running one"
         case _:
             pass
 
 
 def _has_successor(workload: Workload) -> bool:
-    """Whether the wanted container or its image is there; a broken container is no loss."""
+    """Whether a wanted container or all images are there; a broken container is no loss."""
     target = workload.target
-    fetched = target is not None and workload.fetched == target.containers[0].image.child
+    fetched = target is not None and all(
+        spec.image.child in workload.fetched for spec in target.all_containers
+    )
     intact = [item for item in workload.containers if item.status is not ContainerStatus.BROKEN]
     return fetched or bool(workload.current) or not intact

@@ -7,8 +7,8 @@ from polyfleet_agent.core.backoff import LONGEST_DELAY, delay
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import REASONS_OF_THE_BUILD, describe_exit, diagnose
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_agent.core.planner import active_container, is_over
-from polyfleet_agent.core.state import UNTROUBLED, Ending, Setback, Settings, Trouble, Workload
+from polyfleet_agent.core.planner import active_container, active_names, is_over
+from polyfleet_agent.core.state import UNTROUBLED, Ending, Part, Setback, Settings, Trouble, Workload
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason, explain
 
@@ -26,16 +26,18 @@ def observe(
 ) -> Observed:
     """Take over what a fresh listing shows of this workload."""
     seen = replace(workload, containers=tuple(containers), listed=True)
-    active = active_container(seen)
-    if active is None:
-        return Observed(workload=replace(seen, ready_since=None))
-    match active.status:
-        case ContainerStatus.RUNNING:
-            return _observe_running(seen, active, settings, now)
-        case ContainerStatus.EXITED:
-            return _observe_ended(workload, seen, active, settings, now)
-        case _:
-            return Observed(workload=replace(seen, ready_since=None))
+    happenings: list[Happening] = []
+    parts: dict[str, Part] = {}
+    for name in active_names(seen):
+        observed = _observe_part(workload, seen, name, settings, now)
+        parts[name] = observed.part
+        happenings += observed.happenings
+    # An end that was counted stays so for as long as its container may come back into use.
+    there = {container.container_id for container in seen.containers}
+    for name, part in workload.parts.items():
+        if name not in parts and part.ending is not None and part.ending.container_id in there:
+            parts[name] = Part(ending=part.ending)
+    return Observed(workload=replace(seen, parts=parts), happenings=tuple(happenings))
 
 
 def set_back(trouble: Trouble, reason: Reason, message: str, *, seed: str, now: float) -> Trouble:
@@ -51,66 +53,96 @@ def happening_of(workload: Workload, kind: EventKind, reason: Reason | None, mes
     return Happening(kind=kind, workload=workload.uid, release=release, reason=reason, message=message)
 
 
-def _observe_running(seen: Workload, active: ObservedContainer, settings: Settings, now: float) -> Observed:
-    since = now if seen.ready_since is None else seen.ready_since
-    steps = UNTROUBLED if now - since >= settings.stable_after else seen.steps
-    running = replace(seen, ready_since=since, steps=steps)
-    if seen.ready_since is not None:
-        return Observed(workload=running)
-    running = replace(running, steps=replace(steps, setback=None))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ObservedPart:
+    part: Part
+    happenings: tuple[Happening, ...] = ()
+
+
+def _observe_part(
+    before: Workload, seen: Workload, name: str, settings: Settings, now: float
+) -> _ObservedPart:
+    active = active_container(seen, name)
+    if active is not None and active.status is ContainerStatus.RUNNING:
+        return _observe_running(seen, active, settings, now)
+    if active is not None and active.status is ContainerStatus.EXITED:
+        return _observe_ended(before, seen, active, settings, now)
+    return _ObservedPart(part=replace(seen.part(name), running_since=None))
+
+
+def _observe_running(
+    seen: Workload, active: ObservedContainer, settings: Settings, now: float
+) -> _ObservedPart:
+    part = seen.part(active.container)
+    since = now if part.running_since is None else part.running_since
+    trouble = UNTROUBLED if now - since >= settings.stable_after else part.trouble
+    running = replace(part, running_since=since, trouble=trouble)
+    if part.running_since is not None:
+        return _ObservedPart(part=running)
+    running = replace(running, trouble=replace(trouble, setback=None))
     if active not in seen.current:
-        return Observed(workload=running)
+        return _ObservedPart(part=running)
     started = happening_of(seen, EventKind.STARTED, None, f"container {active.container_id[:12]} runs")
-    return Observed(workload=running, happenings=(started,))
+    return _ObservedPart(part=running, happenings=(started,))
 
 
 def _observe_ended(
     before: Workload, seen: Workload, active: ObservedContainer, settings: Settings, now: float
-) -> Observed:
+) -> _ObservedPart:
+    part = before.part(active.container)
     ending = Ending(container_id=active.container_id, started_at=active.started_at)
-    if ending == before.ending:
-        return Observed(workload=seen)
-    ended = replace(seen, ending=ending, ready_since=None)
+    if ending == part.ending:
+        return _ObservedPart(part=part)
+    ended = replace(part, ending=ending, running_since=None)
     over = active in seen.current and is_over(active, seen.target)
     if not before.listed and not over:
         # It ended before this agent looked, most likely with the machine: it is simply started.
-        return Observed(workload=ended)
+        return _ObservedPart(part=ended)
     reason, message = _describe_end(before, active, settings, now)
     if over:
         setback = None if active.exit_code == 0 else Setback(reason=reason, message=message, retry_at=now)
-        steps = Trouble(failures=before.steps.failures, setback=setback)
+        trouble = Trouble(failures=part.trouble.failures, setback=setback)
     else:
-        ran_well = before.ready_since is not None and now - before.ready_since >= settings.stable_after
-        previous = UNTROUBLED if ran_well else before.steps
+        ran_well = part.running_since is not None and now - part.running_since >= settings.stable_after
+        previous = UNTROUBLED if ran_well else part.trouble
         # Any other crash waits its doubling delay, although its reason may be a lasting one. A build that
         # has run well for long is not at fault alone: it is started again like any other.
         waits_longest = reason in REASONS_OF_THE_BUILD and not ran_well
         delayed_for = reason if waits_longest else Reason.EXITED
-        steps = set_back(previous, delayed_for, message, seed=settings.seed(seen.uid), now=now)
-        if steps.setback is not None:
-            steps = replace(steps, setback=replace(steps.setback, reason=reason))
+        seed = settings.seed(f"{seen.uid}/{active.container}")
+        trouble = set_back(previous, delayed_for, message, seed=seed, now=now)
+        if trouble.setback is not None:
+            trouble = replace(trouble, setback=replace(trouble.setback, reason=reason))
     happening = happening_of(seen, EventKind.EXITED, reason, message)
-    return Observed(workload=replace(ended, steps=steps), happenings=(happening,))
+    return _ObservedPart(part=replace(ended, trouble=trouble), happenings=(happening,))
 
 
 def _describe_end(
     before: Workload, active: ObservedContainer, settings: Settings, now: float
 ) -> tuple[Reason, str]:
+    part = before.part(active.container)
     diagnosis = diagnose(active)
-    ends = before.steps.failures + 1
+    ends = part.trouble.failures + 1
     parts = [describe_exit(active, _memory_limit(before, active))]
-    if before.ready_since is not None:
-        parts[0] += f" after {now - before.ready_since:.0f} s"
+    if part.running_since is not None:
+        parts[0] += f" after {now - part.running_since:.0f} s"
     loops = ends >= settings.crash_loop_after
     if loops:
         parts.append(f"{ends} times in a row")
     if diagnosis.evidence:
         parts.append(diagnosis.evidence)
     reason = diagnosis.reason or (Reason.CRASH_LOOP if loops else Reason.EXITED)
-    return reason, ", ".join(parts)
+    return reason, _name_part(before, active) + ", ".join(parts)
+
+
+def _name_part(workload: Workload, container: ObservedContainer) -> str:
+    """Which of several it was."""
+    alone = workload.target is None or not workload.target.is_pod
+    return "" if alone else f"{container.container}: "
 
 
 def _memory_limit(workload: Workload, container: ObservedContainer) -> int | None:
     if workload.target is None or container.spec_hash != workload.spec_hash:
         return None
-    return workload.target.containers[0].limits.memory
+    spec = workload.target.container(container.container)
+    return None if spec is None else spec.limits.memory

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from polyfleet_agent.core.actions import PublishReported
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.state import Setback, State, Trouble, Workload
 from polyfleet_shared.messages import Condition, ContainerReport, Phase, WorkloadReport
+from polyfleet_shared.reasons import explain
 
 _TELLS_WHY = frozenset({Phase.BACKING_OFF, Phase.FAILED, Phase.STOPPING})
 
@@ -28,11 +29,24 @@ def is_news(before: PublishReported | None, after: PublishReported) -> bool:
 
 
 def cause(workload: Workload) -> Setback | None:
-    """Why the workload is not where it should be: its pull's setback until the image is there."""
-    pending = workload.target is not None and not workload.current
-    if pending and workload.pulls.setback is not None:
+    """Why the workload is not where it should be: its pull's setback until the images are there.
+
+    Of the setbacks of several containers, one that will last.
+    """
+    if workload.pulls.setback is not None and _awaits_image(workload):
         return workload.pulls.setback
-    return workload.steps.setback
+    troubles = (workload.steps, *(part.trouble for part in workload.parts.values()))
+    setbacks = [trouble.setback for trouble in troubles if trouble.setback is not None]
+    lasting = [setback for setback in setbacks if not explain(setback.reason).transient]
+    return next(iter(lasting or setbacks), None)
+
+
+def _awaits_image(workload: Workload) -> bool:
+    made = {container.container for container in workload.current}
+    return workload.target is not None and any(
+        spec.name not in made and spec.image.child not in workload.fetched
+        for spec in workload.target.all_containers
+    )
 
 
 def _timeless(published: PublishReported) -> PublishReported:
@@ -65,7 +79,11 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
         ready_seconds=int(now - since) if ready else 0,
         restarts=workload.restarts,
         pull=None if workload.pulling is None else workload.pulling.progress,
-        containers=tuple(_report_container(item, workload) for item in workload.containers),
+        containers=tuple(
+            _report_container(item, workload)
+            for item in workload.containers
+            if item.kind is not ContainerKind.INFRA
+        ),
     )
     if workload.hold is not None:
         held_phase = Phase.HELD if workload.target is None else workload.phase
@@ -77,7 +95,8 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
 
 
 def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:
-    image = None if workload.target is None else workload.target.containers[0].image
+    spec = None if workload.target is None else workload.target.container(container.container)
+    image = None if spec is None else spec.image
     proven = image is not None and container.proves(image)
     return ContainerReport(
         name=container.container,

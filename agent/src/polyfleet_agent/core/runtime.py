@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from dataclasses import replace
+from typing import assert_never
 
 from polyfleet_agent.core.actions import (
     CreateContainer,
@@ -10,6 +11,7 @@ from polyfleet_agent.core.actions import (
     RecordEvent,
     RemoveContainer,
     StartContainer,
+    Step,
     StopContainer,
 )
 from polyfleet_agent.core.containers import ObservedContainer
@@ -28,6 +30,7 @@ from polyfleet_agent.core.state import UNTROUBLED, Ending, State, Trouble, Workl
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec
 
 
 def is_usable(state: State) -> bool:
@@ -111,7 +114,9 @@ def take_pull(state: State, event: PullAdvanced | PullSucceeded | PullFailed, no
             moved = replace(workload, pulling=replace(workload.pulling, progress=progress))
             return Transition(state=_put(state, moved))
         case PullSucceeded():
-            fetched = replace(workload, pulling=None, fetched=event.child, pulls=UNTROUBLED)
+            fetched = replace(
+                workload, pulling=None, fetched=workload.fetched | {event.child}, pulls=UNTROUBLED
+            )
             happening = replace(
                 happening_of(workload, EventKind.PULL_FINISHED, None, event.child),
                 size=event.size,
@@ -143,29 +148,68 @@ def take_step(state: State, event: StepSucceeded | StepFailed, now: float) -> Tr
     after = want_listing(_put(state, over))
     match event:
         case StepSucceeded():
-            match step:
-                case StartContainer():
-                    over = replace(over, ready_since=None)
-                case StopContainer(container_id=stopped):
-                    # Our own doing: it does not count as one of the container's ends.
-                    over = replace(over, ending=_ending(workload, stopped), ready_since=None)
-                case _:
-                    pass
-            return Transition(state=_put(after, over), actions=_removed(workload))
+            return Transition(state=_put(after, _take_success(over, step)), actions=_removed(workload))
         case StepFailed(reason=Reason.PODMAN_UNAVAILABLE):
             return _lost(after, event.reason, event.message, now)
         case StepFailed():
-            if isinstance(step, CreateContainer) and event.reason is Reason.IMAGE_NOT_FOUND:
-                over = replace(over, fetched=None)  # somebody pruned it since it was pulled
-            trouble = set_back(
-                workload.steps, event.reason, event.message, seed=state.settings.seed(event.uid), now=now
+            return _take_failure(after, over, step, event, now)
+
+
+def _take_success(workload: Workload, step: Step) -> Workload:
+    match step:
+        case CreateContainer(container=ContainerSpec(name=name)):
+            return workload.with_part(name, replace(workload.part(name), running_since=None))
+        case StartContainer(container_id=started):
+            name = _name(workload, started)
+            return workload.with_part(name, replace(workload.part(name), running_since=None))
+        case StopContainer(container_id=stopped):
+            # Our own doing: it does not count as one of the container's ends.
+            name = _name(workload, stopped)
+            part = replace(workload.part(name), ending=_ending(workload, stopped), running_since=None)
+            return replace(workload.with_part(name, part), steps=UNTROUBLED)
+        case RemoveContainer():
+            return replace(workload, steps=UNTROUBLED)
+        case _:
+            assert_never(step)
+
+
+def _take_failure(state: State, workload: Workload, step: Step, event: StepFailed, now: float) -> Transition:
+    match step:
+        case CreateContainer(container=spec):
+            if event.reason is Reason.IMAGE_NOT_FOUND:
+                # Somebody pruned it since it was pulled.
+                workload = replace(workload, fetched=workload.fetched - {spec.image.child})
+            failed, before = _set_part_back(state, workload, spec.name, event, now)
+        case StartContainer(container_id=container_id):
+            failed, before = _set_part_back(state, workload, _name(workload, container_id), event, now)
+        case StopContainer() | RemoveContainer():
+            before = workload.steps
+            seed = state.settings.seed(event.uid)
+            failed = replace(
+                workload, steps=set_back(before, event.reason, event.message, seed=seed, now=now)
             )
-            return Transition(
-                state=_put(after, replace(over, steps=trouble)),
-                actions=_told_once(
-                    workload, workload.steps, EventKind.START_FAILED, event.reason, event.message
-                ),
-            )
+        case _:
+            assert_never(step)
+    return Transition(
+        state=_put(state, failed),
+        actions=_told_once(workload, before, EventKind.START_FAILED, event.reason, event.message),
+    )
+
+
+def _set_part_back(
+    state: State, workload: Workload, name: str, event: StepFailed, now: float
+) -> tuple[Workload, Trouble]:
+    """The workload with one more failure of one container, and how that stood before."""
+    part = workload.part(name)
+    seed = state.settings.seed(f"{event.uid}/{name}")
+    trouble = set_back(part.trouble, event.reason, event.message, seed=seed, now=now)
+    return workload.with_part(name, replace(part, trouble=trouble)), part.trouble
+
+
+def _name(workload: Workload, container_id: str) -> str:
+    """The name of a container, empty for one that a listing since has shown to be gone."""
+    found = (item.container for item in workload.containers if item.container_id == container_id)
+    return next(found, "")
 
 
 def _lost(state: State, reason: Reason, message: str, now: float) -> Transition:
@@ -182,7 +226,7 @@ def _ending(workload: Workload, container_id: str) -> Ending | None:
     for container in workload.containers:
         if container.container_id == container_id:
             return Ending(container_id=container_id, started_at=container.started_at)
-    return workload.ending
+    return None
 
 
 def _put(state: State, workload: Workload) -> State:

@@ -1,11 +1,11 @@
 """All that the agent knows, as values. A transition makes a new state; nothing here is changed in place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from polyfleet_agent.core.actions import PublishReported, Step
-from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ObservedContainer
 from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import Condition, Phase, PullProgress
 from polyfleet_shared.reasons import Reason
@@ -78,15 +78,30 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One container of a workload, by its name: how it does, whichever container has that name.
+
+    `trouble` counts its own starts and ends, so that one that crashes makes no other wait.
+    """
+
+    trouble: Trouble = UNTROUBLED
+    running_since: float | None = None
+    ending: Ending | None = None
+
+
+NEW_PART: Final = Part()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One workload on this device.
 
-    `target` is what shall run, and `spec_hash` its container's: without a target the workload is to be
+    `target` is what shall run, and `spec_hash` its hash: without a target the workload is to be
     removed, unless `hold` says that nothing is to be done. A held workload keeps the target it had.
     `containers` are as last listed; `listing` is the number of the earliest listing that may replace
-    them (one that began before our own last step is stale). `fetched` is the child known to be in the
-    store. Pulls and steps fail and wait apart from each other, so that what runs is looked after while
-    its successor's image cannot be had.
+    them (one that began before our own last step is stale). `fetched` are the children known to be in the
+    store. Pulls, the making way for others (`steps`) and each of the `parts` fail and wait apart from each
+    other, so that what runs is looked after while its successor's image cannot be had.
     """
 
     uid: str
@@ -100,30 +115,62 @@ class Workload:
     listed: bool = False
     step: Step | None = None
     pulling: Pulling | None = None
-    fetched: str | None = None
+    fetched: frozenset[str] = frozenset()
     pulls: Trouble = UNTROUBLED
     steps: Trouble = UNTROUBLED
+    parts: Mapping[str, Part] = field(default_factory=dict)
     restarts: int = 0
-    ready_since: float | None = None
-    ending: Ending | None = None
     phase: Phase = Phase.PENDING
     wake_at: float | None = None
 
     @property
     def current(self) -> tuple[ObservedContainer, ...]:
-        """The containers of the wanted spec, made from the wanted image."""
+        """The containers of the wanted spec, each made from the wanted image."""
         return tuple(container for container in self.containers if self._is_current(container))
 
     @property
+    def infra(self) -> tuple[ObservedContainer, ...]:
+        """What holds the network of the wanted spec's pod."""
+        return tuple(container for container in self.containers if self._is_infra(container))
+
+    @property
     def others(self) -> tuple[ObservedContainer, ...]:
-        """The containers of any other spec."""
-        return tuple(container for container in self.containers if not self._is_current(container))
+        """The containers of any other spec, in the order in which they go."""
+        found = [
+            container
+            for container in self.containers
+            if not self._is_current(container) and not self._is_infra(container)
+        ]
+        return tuple(sorted(found, key=lambda container: container.kind is ContainerKind.INFRA))
+
+    @property
+    def ready_since(self) -> float | None:
+        """Since when the last one runs of those that do."""
+        moments = [part.running_since for part in self.parts.values() if part.running_since is not None]
+        return max(moments, default=None)
+
+    def part(self, name: str) -> Part:
+        return self.parts.get(name, NEW_PART)
+
+    def with_part(self, name: str, part: Part) -> "Workload":
+        return replace(self, parts={**self.parts, name: part})
 
     def _is_current(self, container: ObservedContainer) -> bool:
+        if self.target is None or container.spec_hash != self.spec_hash:
+            return False
+        spec = self.target.container(container.container)
+        return (
+            spec is not None
+            and container.kind is not ContainerKind.INFRA
+            and container.image_id == spec.image.config
+        )
+
+    def _is_infra(self, container: ObservedContainer) -> bool:
         return (
             self.target is not None
+            and self.target.is_pod
+            and container.kind is ContainerKind.INFRA
             and container.spec_hash == self.spec_hash
-            and container.image_id == self.target.containers[0].image.config
         )
 
 

@@ -2,7 +2,8 @@
 
 from polyfleet_agent.testing.machine import FakeClock, FakeHost, FakeSupervisor
 from polyfleet_agent.testing.messaging import FakeBroker, FakeTransport, PublishedMessage
-from polyfleet_agent.testing.podman import FakeMachine, FakeRegistry, FakeRuntime
+from polyfleet_agent.testing.podman import FakeMachine, FakeRuntime
+from polyfleet_agent.testing.registry import FakeRegistry
 from polyfleet_agent.testing.storage import MemoryDisk, MemorySpool, MemoryState
 
 __all__ = [

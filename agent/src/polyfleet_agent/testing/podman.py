@@ -1,4 +1,4 @@
-"""A registry and a Podman in memory."""
+"""A Podman in memory."""
 
 import itertools
 import posixpath
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import blames_missing_file
 from polyfleet_agent.core.programs import Examination, FileHead, Gap, Invocation, examine
 from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_agent.testing.registry import FakeRegistry
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.reasons import Reason
@@ -18,46 +19,8 @@ from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
 _LOOK_UP_SECONDS: Final = 0.02
 _TERMINATED: Final = 143  # 128 and SIGTERM
+_PAUSE_IMAGE: Final = "sha256:" + "0" * 64
 _SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class FakeRegistry:
-    """What can be pulled, by reference (`repository@child`), and what comes of it otherwise."""
-
-    def __init__(self, *images: PinnedImage) -> None:
-        self.reachable = True
-        self.failures: dict[str, RuntimeFailure] = {}
-        self._configs: dict[str, str] = {}
-        for image in images:
-            self.push(image)
-
-    def push(self, image: PinnedImage) -> None:
-        self._configs[image.reference] = image.config
-
-    def delete(self, image: PinnedImage) -> None:
-        self._configs.pop(image.reference, None)
-
-    def fail(self, image: PinnedImage, reason: Reason, message: str = "as the test says") -> None:
-        """Let every pull of it fail, until `heal`."""
-        self.failures[image.reference] = RuntimeFailure(reason, message)
-
-    def heal(self, image: PinnedImage) -> None:
-        self.failures.pop(image.reference, None)
-
-    def serve(self, image: PinnedImage) -> str:
-        """The config that the image really has.
-
-        Raises:
-            RuntimeFailure: as a pull would.
-        """
-        if not self.reachable:
-            raise RuntimeFailure(Reason.REGISTRY_UNREACHABLE, f"{image.repository}: connection refused")
-        failure = self.failures.get(image.reference)
-        if failure is not None:
-            raise RuntimeFailure(failure.reason, failure.message)
-        if image.reference not in self._configs:
-            raise RuntimeFailure(Reason.IMAGE_NOT_FOUND, f"{image.reference}: manifest unknown")
-        return self._configs[image.reference]
 
 
 @dataclass(slots=True)
@@ -66,6 +29,7 @@ class _Container:
     device: str
     workload: DesiredWorkload | None
     seen: ObservedContainer
+    spec: ContainerSpec | None = None
 
 
 class FakeRuntime:
@@ -120,6 +84,8 @@ class FakeRuntime:
                 raise RuntimeFailure(
                     Reason.IMAGE_NOT_FOUND, f"image {container.image.config} is no longer in the store"
                 )
+            if workload.is_pod:
+                machine.ensure_pod(self._device, workload)
             name = name_container(workload, container)
             for container_id, other in list(machine.containers.items()):
                 if other.name == name:
@@ -135,12 +101,19 @@ class FakeRuntime:
                 spec_hash=workload.spec_hash,
                 status=ContainerStatus.CREATED,
                 image_id=container.image.config,
+                kind=(ContainerKind.INIT if container in workload.init_containers else ContainerKind.MAIN),
             )
             machine.containers[container_id] = _Container(
-                name=name, device=self._device, workload=workload, seen=seen
+                name=name, device=self._device, workload=workload, seen=seen, spec=container
             )
             machine.hint()
             return container_id
+
+    def fill(self, container_id: str, workload: DesiredWorkload, container: ContainerSpec) -> None:  # noqa: ARG002 - nobody reads files here
+        with self.machine.lock:
+            self.machine.check()
+            if container_id not in self.machine.containers:
+                raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
 
     def examine(self, container_id: str) -> Examination:
         with self.machine.lock:
@@ -159,6 +132,10 @@ class FakeRuntime:
                 raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
             if container.seen.status is ContainerStatus.RUNNING:
                 return
+            infra = machine.find_infra(container)
+            if infra is not None and infra.seen.status is not ContainerStatus.RUNNING:
+                machine.check_start(infra)
+                machine.run(infra)
             machine.check_start(container)
             machine.run(container)
 
@@ -170,7 +147,10 @@ class FakeRuntime:
     def remove(self, container_id: str) -> None:
         with self.machine.lock:
             self.machine.check()
-            if self.machine.containers.pop(container_id, None) is not None:
+            removed = self.machine.containers.pop(container_id, None)
+            if removed is not None:
+                if removed.seen.kind is ContainerKind.INFRA:
+                    self.machine.empty_pod(removed)
                 self.machine.hint()
 
     def crash(
@@ -265,6 +245,38 @@ class FakeMachine:
         self.hints += 1
         self.lock.notify_all()
 
+    def ensure_pod(self, device: str, workload: DesiredWorkload) -> None:
+        name = f"{_name_pod(workload)}-infra"
+        known = next((item for item in self.containers.values() if item.name == name), None)
+        if known is not None and known.device != device:
+            raise RuntimeFailure(Reason.NAME_CONFLICT, f"{name}: a pod that is not ours has that name")
+        if known is not None:
+            return
+        container_id = f"{next(self.numbers):064x}"
+        seen = ObservedContainer(
+            container_id=container_id,
+            uid=workload.uid,
+            release=workload.release,
+            container="",
+            spec_hash=workload.spec_hash,
+            status=ContainerStatus.CREATED,
+            image_id=_PAUSE_IMAGE,
+            kind=ContainerKind.INFRA,
+        )
+        self.containers[container_id] = _Container(name=name, device=device, workload=workload, seen=seen)
+
+    def find_infra(self, container: _Container) -> _Container | None:
+        if container.workload is None or not container.workload.is_pod:
+            return None
+        name = f"{_name_pod(container.workload)}-infra"
+        return next((item for item in self.containers.values() if item.name == name), None)
+
+    def empty_pod(self, infra: _Container) -> None:
+        pod = infra.name.removesuffix("infra")
+        for container_id, container in list(self.containers.items()):
+            if container.name.startswith(pod):
+                del self.containers[container_id]
+
     def check_start(self, container: _Container) -> None:
         failure = self._start_failures.get(container.seen.image_id)
         if failure is not None:
@@ -287,6 +299,8 @@ class FakeMachine:
             output=None,
             missing=None,
         )
+        if container.seen.kind is ContainerKind.INFRA:
+            return
         self.started.append(container.seen.image_id)
         self.hint()
         missing = self.examine(container, loaders=True).missing
@@ -299,7 +313,7 @@ class FakeMachine:
 
     def examine(self, container: _Container, *, loaders: bool = False) -> Examination:
         files = self._files.get(container.seen.image_id, {})
-        command = None if container.workload is None else container.workload.containers[0].command
+        command = None if container.spec is None else container.spec.command
         invocation = Invocation(
             arguments=command or tuple(files)[:1],
             search_path=_SEARCH_PATH,
@@ -332,16 +346,21 @@ class FakeMachine:
 
 def name_container(workload: DesiredWorkload, container: ContainerSpec) -> str:
     """As the real runtime names it."""
-    name = f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
+    name = _name_pod(workload)
     return f"{name}-{container.name}" if workload.is_pod else name
 
 
+def _name_pod(workload: DesiredWorkload) -> str:
+    return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
+
+
 def _published(container: _Container) -> set[int]:
-    if container.workload is None or container.workload.host_network:
+    workload, is_infra = container.workload, container.seen.kind is ContainerKind.INFRA
+    if workload is None or workload.host_network or workload.is_pod is not is_infra:
         return set()
     return {
         port.host_port
-        for spec in container.workload.containers
+        for spec in workload.all_containers
         for port in spec.ports
         if port.host_port is not None
     }
