@@ -125,6 +125,8 @@ class Device:
     lying: set[str] = field(default_factory=set)
     ran: set[str] = field(default_factory=set)  # the configs of all that ever ran
     init_exit_code: int = 0  # init containers end at once
+    prepared: set[tuple[str, str, str]] = field(default_factory=set)  # by uid, spec and init container
+    begun: set[tuple[str, str]] = field(default_factory=set)  # by uid and spec
     unremovable: bool = False
     lists_late: bool = False  # a listing shows what was there when it began, not when it is answered
     snapshots: dict[int, tuple[ObservedContainer, ...]] = field(default_factory=dict)
@@ -258,6 +260,8 @@ class Device:
             case CreateContainer():
                 return self._create(action)
             case StartContainer(uid=uid, container_id=container_id, first=first):
+                if first is not None:
+                    self._check_prepared(first.workload, first.container)
                 return self._start(uid, container_id, examined=first is not None)
             case StopContainer(container_id=container_id):
                 if container_id in self.containers:
@@ -274,6 +278,7 @@ class Device:
         wanted = action.container.image
         if wanted.child not in self.store:
             return StepFailed(uid=action.uid, reason=Reason.IMAGE_NOT_FOUND, message="no such image")
+        self._check_prepared(action.workload, action.container)
         return self._start(action.uid, self._make(action), examined=True)
 
     def _make(self, action: CreateContainer) -> str:
@@ -294,6 +299,16 @@ class Device:
         if pod.is_pod and self._infra_of(self.containers[container_id]) is None:
             self._make_infra(pod)
         return container_id
+
+    def _check_prepared(self, pod: DesiredWorkload, container: ContainerSpec) -> None:
+        """No container starts before the init containers that come before it have ended well."""
+        position = pod.all_containers.index(container)
+        missing = [
+            item.name
+            for item in pod.init_containers[:position]
+            if (pod.uid, pod.spec_hash, item.name) not in self.prepared
+        ]
+        assert not missing or (pod.uid, pod.spec_hash) in self.begun, f"{container.name} before {missing}"
 
     def _number(self) -> str:
         self.made += 1
@@ -341,6 +356,10 @@ class Device:
             self._run(item)
             if item.kind is ContainerKind.INIT:
                 self.crash(container_id, self.init_exit_code)
+                if self.init_exit_code == 0:
+                    self.prepared.add((uid, item.spec_hash, item.container))
+            else:
+                self.begun.add((uid, item.spec_hash))
         return StepSucceeded(uid=uid)
 
     def _run(self, item: ObservedContainer) -> None:

@@ -32,7 +32,7 @@ from polyfleet_shared.pods import (
     VolumeMount,
 )
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload
+from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, ResourceLimits
 from waiting import wait_until
 
 RECIPE = ImageRecipe(platforms=(native_platform(),), program="podmate")
@@ -119,7 +119,8 @@ def failure_of(act: Callable[[], object]) -> RuntimeFailure:
 
 def greeter(podmate: PinnedImage) -> DesiredWorkload:
     """An init container writes from a configMap what one serves, and another relays on a published port."""
-    common = ContainerSpec(name="any", image=podmate, security_context=NOBODY)
+    limits = ResourceLimits(memory=64 << 20, cpu=500)
+    common = ContainerSpec(name="any", image=podmate, security_context=NOBODY, limits=limits)
     return workload(
         replace(common, name="main", args=("serve", "8080", "/shared/greeting"), volume_mounts=(AT_SHARED,)),
         replace(
@@ -154,6 +155,33 @@ def test_the_containers_of_a_pod_share_their_files_and_their_network(
     device: Device, made: dict[str, str]
 ) -> None:
     wait_for_answer(device, 18090, GREETING)
+    limits = inspect(device, made["side"])["HostConfig"]
+    assert (limits["Memory"], limits["CpuQuota"]) == (64 << 20, 50_000)
+
+
+def test_a_pod_on_the_hosts_network_answers_where_its_containers_listen(
+    device: Device, runtime: PodmanRuntime, podmate: PinnedImage
+) -> None:
+    main, side = (
+        ContainerSpec(name=name, image=podmate, args=args)
+        for name, args in (("main", ("serve", "18091", "/version")), ("side", ("relay", "18092", "18091")))
+    )
+    wanted = workload(main, side, host_network=True)
+    for container in wanted.containers:
+        start(runtime, wanted, container)
+    wait_for_answer(device, 18092, "1\n")
+
+
+def test_a_group_alone_changes_only_the_group(
+    device: Device, runtime: PodmanRuntime, podmate: PinnedImage
+) -> None:
+    group = SecurityContext(run_as_group=1000)
+    main = ContainerSpec(
+        name="main", image=podmate, args=("serve", "8080", "/version"), security_context=group
+    )
+    container_id = start(runtime, workload(main), main)
+    process = Path(f"/proc/{inspect(device, container_id)['State']['Pid']}")
+    assert (process.stat().st_uid, process.stat().st_gid) == (0, 1000)
 
 
 def test_a_container_that_ends_leaves_the_pods_network_and_files_as_they_are(

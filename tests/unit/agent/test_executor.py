@@ -1,4 +1,7 @@
-"""The truth check: nothing starts for the first time before its program was looked at."""
+"""The steps: before anything first starts, its program was looked at and its volumes are filled."""
+
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +36,7 @@ from polyfleet_agent.testing import (
 )
 from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 from simulation import document, image, workload
 
 IMAGE = image("1")
@@ -63,9 +67,18 @@ class MortalRuntime(FakeRuntime):
         self._count()
         return super().examine(container_id)
 
+    def fill(self, *arguments: object) -> None:
+        self._count()
+        super().fill(*arguments)  # type: ignore[arg-type]  # passed on as they are
+
     def start(self, container_id: str) -> None:
         self._count()
+        assert container_id in self.machine.filled
         super().start(container_id)
+
+    def stop(self, container_id: str, *, grace: int) -> None:
+        self._count()
+        super().stop(container_id, grace=grace)
 
     def remove(self, container_id: str) -> None:
         self._count()
@@ -164,11 +177,11 @@ def test_a_lie_that_cannot_be_removed_is_told_as_the_lie_that_it_is() -> None:
 class Driver:
     """The core on the real executor. What the core asks for is done at once, one after the other."""
 
-    def __init__(self, runtime: FakeRuntime) -> None:
+    def __init__(self, runtime: FakeRuntime, *wanted: DesiredWorkload) -> None:
         self._world = world_of(runtime)
         self._now = 0.0
         self._pending: list[Action] = []
-        self.state: State = machine.start(Settings(device="dev-1"), document(1, workload()))
+        self.state: State = machine.start(Settings(device="dev-1"), document(1, *wanted))
 
     def run(self, seconds: float) -> None:
         self._tell(Woken())
@@ -199,10 +212,10 @@ class Driver:
                 pass
 
 
-def run_and_die(runtime: MortalRuntime, at: int | None, seconds: float) -> Driver:
+def run_and_die(runtime: MortalRuntime, at: int | None, seconds: float, *wanted: DesiredWorkload) -> Driver:
     """An agent's life; it ends before the runtime's call of this number, or after so many seconds."""
     runtime.calls, runtime.dies_at = 0, at
-    driver = Driver(runtime)
+    driver = Driver(runtime, *(wanted or (workload(),)))
     try:
         driver.run(seconds)
     except KilledError:
@@ -226,7 +239,7 @@ def test_no_lie_ever_runs_wherever_the_agent_is_killed(at: int, again_at: int | 
     assert (runtime.machine.started, runtime.list_containers()) == ([], ())
 
 
-@pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.parametrize("at", range(1, 5))
 def test_the_truth_runs_wherever_the_agent_was_killed(at: int) -> None:
     runtime = make_runtime(elf("arm"))
     run_and_die(runtime, at, 1000)
@@ -241,3 +254,42 @@ def test_a_lie_is_tried_again_only_rarely() -> None:
         run_and_die(runtime, None, seconds)
         tried.append(runtime.calls // len(("create", "examine", "remove")))
     assert tried == [1, 3]
+
+
+PREPARER = image("2")
+POD = replace(workload(sides=1), init_containers=(ContainerSpec(name="first", image=PREPARER),))
+
+
+def make_runtime_of_pods() -> MortalRuntime:
+    """One on which the init container ends well at once."""
+    runtime = MortalRuntime("dev-1", FakeRegistry(IMAGE, PREPARER))
+    runtime.machine.exit_at_once(PREPARER, 0)
+    return runtime
+
+
+def what_is_there(runtime: FakeRuntime) -> dict[tuple[str, str], int]:
+    return Counter((item.container, item.status.value) for item in runtime.list_containers())
+
+
+@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("again_at", [None, 1, 2, 3, 4])
+def test_a_pod_comes_up_whole_wherever_the_agent_was_killed(at: int, again_at: int | None) -> None:
+    runtime = make_runtime_of_pods()
+    for died_at in (at, again_at, None):
+        run_and_die(runtime, died_at, 1000, POD)
+    assert what_is_there(runtime) == {
+        ("", "running"): 1,
+        ("first", "exited"): 1,
+        ("main", "running"): 1,
+        ("side-0", "running"): 1,
+    }
+    assert runtime.machine.started == [PREPARER.config, IMAGE.config, IMAGE.config]
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_pod_gives_way_whole_wherever_the_agent_was_killed(at: int) -> None:
+    runtime = make_runtime_of_pods()
+    run_and_die(runtime, None, 1000, POD)
+    for died_at in (at, None):
+        run_and_die(runtime, died_at, 1000, workload())
+    assert what_is_there(runtime) == {("main", "running"): 1}

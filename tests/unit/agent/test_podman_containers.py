@@ -1,18 +1,34 @@
 """Containers in Podman's words, both ways."""
 
+import io
+import tarfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from polyfleet_agent.adapters.podman_containers import (
     describe_container,
+    describe_pod,
     read_container,
     read_listed,
     read_repository_digests,
 )
-from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
+from polyfleet_agent.adapters.podman_volumes import fillings, shared_volumes
+from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
+from polyfleet_shared.pods import (
+    Capabilities,
+    ConfigFile,
+    ConfigMapVolume,
+    EmptyDirVolume,
+    HostPathVolume,
+    Medium,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
 from polyfleet_shared.workloads import (
     ContainerPort,
     ContainerSpec,
@@ -115,6 +131,119 @@ def test_the_smallest_share_of_a_core_is_what_the_kernel_takes() -> None:
     assert described["resource_limits"] == {"cpu": {"quota": 1000, "period": 100_000}}
 
 
+def test_containers_of_a_pod_leave_the_network_to_it() -> None:
+    port = ContainerPort(container_port=80, host_port=8080)
+    main, side, first = (
+        ContainerSpec(name=name, image=IMAGE, ports=()) for name in ("main", "side", "first")
+    )
+    pod = replace(
+        wanted(replace(main, ports=(port,))),
+        init_containers=(first,),
+        containers=(replace(main, ports=(port,)), side),
+    )
+    name = f"polyfleet-web-01234567-{pod.spec_hash}"
+    labels = {
+        "polyfleet.io/device": "dev-1",
+        "polyfleet.io/uid": "0123456789",
+        "polyfleet.io/release": "r1",
+        "polyfleet.io/spec-hash": pod.spec_hash,
+    }
+    assert describe_pod("dev-1", pod) == {
+        "name": name,
+        "labels": labels,
+        "exit_policy": "continue",
+        "portmappings": [{"container_port": 80, "host_port": 8080, "protocol": "tcp"}],
+    }
+    assert describe_pod("dev-1", replace(pod, host_network=True))["netns"] == {"nsmode": "host"}
+    expected = {"image": CONFIG, "env": {}, "stop_timeout": 7, "restart_policy": "no", "pod": name}
+    assert describe_container("dev-1", pod, side) == expected | {
+        "name": f"{name}-side",
+        "labels": labels | {"polyfleet.io/container": "side"},
+    }
+    assert describe_container("dev-1", pod, first) == expected | {
+        "name": f"{name}-first",
+        "labels": labels | {"polyfleet.io/container": "first", "polyfleet.io/kind": "init"},
+    }
+
+
+def test_what_a_security_context_says_is_described() -> None:
+    context = SecurityContext(
+        run_as_user=0,
+        run_as_group=5,
+        privileged=True,
+        read_only_root_filesystem=True,
+        capabilities=Capabilities(add=("NET_ADMIN",), drop=("ALL",)),
+    )
+    plain = ContainerSpec(name="main", image=IMAGE)
+    described = describe(replace(plain, security_context=context))
+    assert {key: described[key] for key in described.keys() - describe(plain).keys()} == {
+        "user": "0:5",
+        "privileged": True,
+        "read_only_filesystem": True,
+        "cap_add": ["NET_ADMIN"],
+        "cap_drop": ["ALL"],
+    }
+    confined = SecurityContext(allow_privilege_escalation=False)
+    assert describe(replace(plain, security_context=confined))["no_new_privileges"] is True
+
+
+VOLUMES = (
+    Volume(name="host", host_path=HostPathVolume(path="/srv")),
+    Volume(name="data", empty_dir=EmptyDirVolume()),
+    Volume(name="fast", empty_dir=EmptyDirVolume(medium=Medium.MEMORY, size_limit=4096)),
+    Volume(name="conf", config_map=ConfigMapVolume(items=(ConfigFile(key="a", text="é", mode=0o400),))),
+)
+PLAIN = ContainerSpec(name="main", image=IMAGE)
+MOUNTING = replace(
+    PLAIN,
+    volume_mounts=tuple(VolumeMount(name=volume.name, mount_path=f"/{volume.name}") for volume in VOLUMES),
+)
+
+
+def test_volumes_of_a_container_alone_go_with_it() -> None:
+    alone = replace(wanted(PLAIN), volumes=VOLUMES, containers=(MOUNTING,))
+    described = describe_container("dev-1", alone, MOUNTING)
+    assert (described["mounts"], described["volumes"]) == (
+        [
+            {"type": "bind", "source": "/srv", "destination": "/host", "options": ["rbind", "rw"]},
+            {
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "destination": "/fast",
+                "options": ["rw", "mode=777", "size=4096"],
+            },
+        ],
+        [
+            {"Name": "", "IsAnonymous": True, "Dest": "/data", "Options": ["nocopy", "rw"]},
+            {"Name": "", "IsAnonymous": True, "Dest": "/conf", "Options": ["nocopy", "ro"]},
+        ],
+    )
+    assert shared_volumes(alone) == ()
+
+
+def test_a_pod_shares_its_empty_directories_and_the_first_to_mount_one_opens_it() -> None:
+    (data,) = (mount for mount in MOUNTING.volume_mounts if mount.name == "data")
+    side = ContainerSpec(name="side", image=IMAGE, volume_mounts=(replace(data, read_only=True),))
+    pod = replace(wanted(PLAIN), volumes=VOLUMES, containers=(MOUNTING, side))
+    name = f"polyfleet-web-01234567-{pod.spec_hash}-data"
+    assert [volume.name for volume in shared_volumes(pod)] == ["data"]
+    assert describe_container("dev-1", pod, side)["volumes"] == [
+        {"Name": name, "Dest": "/data", "Options": ["nocopy", "ro"]}
+    ]
+    assert [filling.path for filling in fillings(pod, MOUNTING)] == ["/data", "/conf"]
+    assert list(fillings(pod, side)) == []
+
+
+def test_a_volume_begins_with_the_files_of_its_config_map() -> None:
+    alone = replace(wanted(PLAIN), volumes=VOLUMES, containers=(MOUNTING,))
+    (archive,) = (filling.archive for filling in fillings(alone, MOUNTING) if filling.path == "/conf")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        (entry,) = tar.getmembers()
+        content = tar.extractfile(entry)
+        assert content is not None
+        assert (entry.name, entry.mode, content.read()) == ("a", 0o400, "é".encode())
+
+
 LABELS = {
     "polyfleet.io/device": "dev-1",
     "polyfleet.io/uid": "u1",
@@ -144,6 +273,20 @@ def inspected(
     status: str, *, started_at: str = STARTED, exit_code: int = 0, oom: bool = False
 ) -> dict[str, Any]:
     return {"State": {"Status": status, "StartedAt": started_at, "ExitCode": exit_code, "OOMKilled": oom}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        (LISTED, ContainerKind.MAIN),
+        (LISTED | {"IsInfra": True}, ContainerKind.INFRA),
+        (LISTED | {"Labels": LABELS | {"polyfleet.io/kind": "init"}}, ContainerKind.INIT),
+    ],
+)
+def test_a_listed_container_says_what_it_is_to_its_workload(
+    entry: dict[str, Any], kind: ContainerKind
+) -> None:
+    assert read_container(entry, inspected("running"), ()).kind is kind
 
 
 @pytest.mark.parametrize(

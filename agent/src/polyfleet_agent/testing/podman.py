@@ -109,11 +109,17 @@ class FakeRuntime:
             machine.hint()
             return container_id
 
-    def fill(self, container_id: str, workload: DesiredWorkload, container: ContainerSpec) -> None:  # noqa: ARG002 - nobody reads files here
+    def fill(
+        self,
+        container_id: str,
+        workload: DesiredWorkload,  # noqa: ARG002 - nobody reads files here
+        container: ContainerSpec,  # noqa: ARG002
+    ) -> None:
         with self.machine.lock:
             self.machine.check()
             if container_id not in self.machine.containers:
                 raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} is gone")
+            self.machine.filled.add(container_id)
 
     def examine(self, container_id: str) -> Examination:
         with self.machine.lock:
@@ -183,7 +189,7 @@ class FakeRuntime:
 class FakeMachine:
     """What Podmans on one machine share. `up` is false while no Podman answers there.
 
-    `started` has the image's ID of every start there was.
+    `started` has the image's ID of every start there was, `filled` the containers whose volumes were filled.
     """
 
     def __init__(self) -> None:
@@ -196,6 +202,7 @@ class FakeMachine:
         self._starts = itertools.count(1)
         self._start_failures: dict[str, RuntimeFailure] = {}
         self.started: list[str] = []
+        self.filled: set[str] = set()
         self._exits: dict[str, tuple[int, bytes]] = {}
         self._files: dict[str, dict[str, bytes]] = {}
 
