@@ -25,6 +25,7 @@ from polyfleet_controller.services.views import Applied, DeviceDetail, DeviceVie
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
 from polyfleet_shared.desired import DesiredDocument, read_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.messages import (
     ContainerReport,
     Event,
@@ -151,7 +152,7 @@ class ControlRoom:
     def deliver_documents(self) -> dict[str, DesiredDocument]:
         """Publish all that is due; give the documents by device."""
         return {
-            message.device: read_desired(message.payload, features=frozenset())
+            message.device: read_desired(message.payload, features=frozenset(Feature))
             for message in self.deliver()
             if message.channel is Channel.DESIRED and message.payload
         }

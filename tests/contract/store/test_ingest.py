@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controlroom import PLATFORMS, ControlRoom, Voice, digest, index, retained
+from controlroom import PLATFORMS, ControlRoom, Voice, digest, index, manifest, retained
 from polyfleet_controller.services.ingest import Arrival, Outcome, Refusal
 from polyfleet_controller.services.views import (
     Admission,
@@ -169,6 +169,26 @@ def test_a_new_container_beside_a_running_old_one_is_no_proof(room: ControlRoom)
     stopped = replace(old, running=False, exit_code=0)
     room.receive(voice.report(workloads=(replace(proven, containers=(stopped, *proven.containers)),)))
     assert room.show(voice).assignments[0].standing is Standing.RUNNING
+
+
+def test_a_workload_of_several_containers_runs_only_if_all_of_them_do(room: ControlRoom) -> None:
+    voice = Voice()
+    room.enrol(voice)
+    document = manifest()
+    pod = document["spec"]["template"]["spec"]
+    pod["containers"].append(pod["containers"][0] | {"name": "side"})
+    room.workloads.apply(document, now=room.now)
+    room.settle(voice)
+    (proven,) = voice.workloads
+    main, side = proven.containers
+    for containers, standing in (
+        ((main,), Standing.PENDING),
+        ((main, replace(side, running=False)), Standing.PENDING),
+        ((main, side), Standing.RUNNING),
+        ((side,), Standing.PENDING),
+    ):
+        room.receive(voice.report(workloads=(replace(proven, containers=containers),)))
+        assert room.show(voice).assignments[0].standing is standing
 
 
 def test_what_the_device_itself_complains_of_is_shown(room: ControlRoom) -> None:

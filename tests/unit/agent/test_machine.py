@@ -604,3 +604,14 @@ def test_a_workload_is_complete_when_all_of_its_containers_are() -> None:
     hint(device)
     device.settle(seconds=20)
     assert last_report(device).phase is Phase.COMPLETED
+
+
+def test_a_stop_of_ours_is_no_end_of_the_containers_even_when_it_comes_back() -> None:
+    device = deployed(workload(version="1", sides=1))
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=5)
+    assert device.running() == {"w1": image("2").config}
+    receive(device, 3, workload(version="1", sides=1))
+    device.settle(seconds=5)
+    assert parts(device)["side-0"] is ContainerStatus.RUNNING
+    assert [item.message for item in device.happenings if item.kind is EventKind.EXITED] == []

@@ -9,7 +9,7 @@ from polyfleet_agent.core.events import DesiredNotSaved, DesiredReceived
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.observation import set_back
 from polyfleet_agent.core.runtime import want_listing
-from polyfleet_agent.core.state import UNTROUBLED, Part, PendingDocument, State, Workload
+from polyfleet_agent.core.state import UNTROUBLED, PendingDocument, State, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import Condition, DocumentVersion, EventKind, Phase
@@ -118,8 +118,7 @@ def _retarget(
     named = replace(known, namespace=target.namespace, name=target.name, target=target, hold=None)
     if named.spec_hash == spec_hash:
         return named
-    # Another spec starts with a clean slate: what its predecessor suffered says nothing about it. Only an
-    # end that was counted is not counted again.
+    # Another spec starts with a clean slate: what its predecessor suffered says nothing about it.
     return replace(
         named,
         spec_hash=spec_hash,
@@ -127,7 +126,7 @@ def _retarget(
         pulls=UNTROUBLED,
         steps=UNTROUBLED,
         fetched=named.fetched & {container.image.child for container in target.all_containers},
-        parts={name: Part(ending=part.ending) for name, part in named.parts.items()},
+        parts={},
         restarts=0,
         phase=Phase.PENDING,
     )

@@ -1,14 +1,14 @@
 """What a listing of the containers says about the workloads: who runs, who ended, and how that counts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from polyfleet_agent.core.backoff import LONGEST_DELAY, delay
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import REASONS_OF_THE_BUILD, describe_exit, diagnose
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.planner import active_container, active_names, is_over
-from polyfleet_agent.core.state import UNTROUBLED, Ending, Part, Setback, Settings, Trouble, Workload
+from polyfleet_agent.core.state import UNTROUBLED, Part, Setback, Settings, Trouble, Workload
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason, explain
 
@@ -28,16 +28,15 @@ def observe(
     seen = replace(workload, containers=tuple(containers), listed=True)
     happenings: list[Happening] = []
     parts: dict[str, Part] = {}
+    ended: dict[str, str] = {}
     for name in active_names(seen):
         observed = _observe_part(workload, seen, name, settings, now)
         parts[name] = observed.part
         happenings += observed.happenings
-    # An end that was counted stays so for as long as its container may come back into use.
+        ended |= observed.ended
     there = {container.container_id for container in seen.containers}
-    for name, part in workload.parts.items():
-        if name not in parts and part.ending is not None and part.ending.container_id in there:
-            parts[name] = Part(ending=part.ending)
-    return Observed(workload=replace(seen, parts=parts), happenings=tuple(happenings))
+    endings = {key: start for key, start in ({**workload.endings, **ended}).items() if key in there}
+    return Observed(workload=replace(seen, parts=parts, endings=endings), happenings=tuple(happenings))
 
 
 def set_back(trouble: Trouble, reason: Reason, message: str, *, seed: str, now: float) -> Trouble:
@@ -56,6 +55,7 @@ def happening_of(workload: Workload, kind: EventKind, reason: Reason | None, mes
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ObservedPart:
     part: Part
+    ended: Mapping[str, str] = field(default_factory=dict)
     happenings: tuple[Happening, ...] = ()
 
 
@@ -90,14 +90,14 @@ def _observe_ended(
     before: Workload, seen: Workload, active: ObservedContainer, settings: Settings, now: float
 ) -> _ObservedPart:
     part = before.part(active.container)
-    ending = Ending(container_id=active.container_id, started_at=active.started_at)
-    if ending == part.ending:
+    ending = {active.container_id: active.started_at}
+    if before.endings.get(active.container_id) == active.started_at:
         return _ObservedPart(part=part)
-    ended = replace(part, ending=ending, running_since=None)
+    ended = replace(part, running_since=None)
     over = active in seen.current and is_over(active, seen.target)
     if not before.listed and not over:
         # It ended before this agent looked, most likely with the machine: it is simply started.
-        return _ObservedPart(part=ended)
+        return _ObservedPart(part=ended, ended=ending)
     reason, message = _describe_end(before, active, settings, now)
     if over:
         setback = None if active.exit_code == 0 else Setback(reason=reason, message=message, retry_at=now)
@@ -114,7 +114,7 @@ def _observe_ended(
         if trouble.setback is not None:
             trouble = replace(trouble, setback=replace(trouble.setback, reason=reason))
     happening = happening_of(seen, EventKind.EXITED, reason, message)
-    return _ObservedPart(part=replace(ended, trouble=trouble), happenings=(happening,))
+    return _ObservedPart(part=replace(ended, trouble=trouble), ended=ending, happenings=(happening,))
 
 
 def _describe_end(

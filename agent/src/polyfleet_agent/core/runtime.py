@@ -26,7 +26,7 @@ from polyfleet_agent.core.events import (
 )
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.observation import happening_of, observe, set_back
-from polyfleet_agent.core.state import UNTROUBLED, Ending, State, Trouble, Workload
+from polyfleet_agent.core.state import UNTROUBLED, State, Trouble, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason
@@ -165,8 +165,9 @@ def _take_success(workload: Workload, step: Step) -> Workload:
         case StopContainer(container_id=stopped):
             # Our own doing: it does not count as one of the container's ends.
             name = _name(workload, stopped)
-            part = replace(workload.part(name), ending=_ending(workload, stopped), running_since=None)
-            return replace(workload.with_part(name, part), steps=UNTROUBLED)
+            part = replace(workload.part(name), running_since=None)
+            endings = {**workload.endings, **_ending(workload, stopped)}
+            return replace(workload.with_part(name, part), endings=endings, steps=UNTROUBLED)
         case RemoveContainer():
             return replace(workload, steps=UNTROUBLED)
         case _:
@@ -222,11 +223,12 @@ def _lost(state: State, reason: Reason, message: str, now: float) -> Transition:
     return Transition(state=lost, actions=(RecordEvent(happening=happening),))
 
 
-def _ending(workload: Workload, container_id: str) -> Ending | None:
-    for container in workload.containers:
-        if container.container_id == container_id:
-            return Ending(container_id=container_id, started_at=container.started_at)
-    return None
+def _ending(workload: Workload, container_id: str) -> dict[str, str]:
+    return {
+        item.container_id: item.started_at
+        for item in workload.containers
+        if item.container_id == container_id
+    }
 
 
 def _put(state: State, workload: Workload) -> State:

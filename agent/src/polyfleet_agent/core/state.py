@@ -70,14 +70,6 @@ class Pulling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """One end of one start of a container: counted once, however often it is seen."""
-
-    container_id: str
-    started_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One container of a workload, by its name: how it does, whichever container has that name.
 
@@ -86,7 +78,6 @@ class Part:
 
     trouble: Trouble = UNTROUBLED
     running_since: float | None = None
-    ending: Ending | None = None
 
 
 NEW_PART: Final = Part()
@@ -101,7 +92,8 @@ class Workload:
     `containers` are as last listed; `listing` is the number of the earliest listing that may replace
     them (one that began before our own last step is stale). `fetched` are the children known to be in the
     store. Pulls, the making way for others (`steps`) and each of the `parts` fail and wait apart from each
-    other, so that what runs is looked after while its successor's image cannot be had.
+    other, so that what runs is looked after while its successor's image cannot be had. `endings` are the
+    ends that were counted, or were our own doing: by container, which of its starts it was that ended.
     """
 
     uid: str
@@ -119,6 +111,7 @@ class Workload:
     pulls: Trouble = UNTROUBLED
     steps: Trouble = UNTROUBLED
     parts: Mapping[str, Part] = field(default_factory=dict)
+    endings: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
     phase: Phase = Phase.PENDING
     wake_at: float | None = None
