@@ -52,7 +52,8 @@ def refusals(prefix: str, table: Mapping[str, Rule], beside: frozenset[str]) -> 
         for path, message in MESSAGES.items()
         if path.startswith(prefix)
         for name in [path.removeprefix(prefix)]
-        if name not in answered and not (prefix == POD and name.startswith("containers."))
+        if name not in answered
+        and not (prefix == POD and name.startswith(("containers.", "initContainers.")))
     ]
     return ("field", "why"), rows
 

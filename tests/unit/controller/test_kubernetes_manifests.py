@@ -30,12 +30,27 @@ from polyfleet_controller.domain.pod_placement import (
     PreferredSchedulingTerm,
     TopologySpreadConstraint,
 )
+from polyfleet_controller.domain.pod_volumes import (
+    EmptyDirTemplate,
+    PodSecurityContext,
+    VolumeTemplate,
+)
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.requirements import Operator, Requirement
+from polyfleet_controller.domain.scheduling.candidates import Resources
 from polyfleet_controller.domain.scheduling.requests import WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, Toleration, TolerationOperator
 from polyfleet_shared.codec import json_name
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
+from polyfleet_shared.pods import (
+    Capabilities,
+    ConfigFile,
+    ConfigMapVolume,
+    HostPathVolume,
+    Medium,
+    SecurityContext,
+    VolumeMount,
+)
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, Protocol, RestartPolicy
 
 FILES: Final = Path(__file__).parent / "kubernetes"
@@ -83,6 +98,79 @@ def read(file: str) -> tuple[list[WorkloadManifest], list[str]]:
     ]
     return found, problems
 
+
+PREPARE = ResourceRequirements(requests=ResourceList(memory=Quantity.parse("256Mi")))
+SERVE = ResourceRequirements(requests=ResourceList(memory=Quantity.parse("64Mi"), cpu=Quantity.parse("100m")))
+NGINX: Final = "docker.io/library/nginx:1.27"
+SITE: Final = WorkloadManifest(
+    metadata=Metadata(name=Name("site")),
+    spec=WorkloadSpec(
+        replicas=1,
+        template=PodTemplate(
+            spec=PodSpec(
+                security_context=PodSecurityContext(run_as_user=101, run_as_non_root=True),
+                volumes=(
+                    VolumeTemplate(
+                        name="pages",
+                        config_map=ConfigMapVolume(
+                            items=(ConfigFile(key="home.html", text="<p>hello</p>\n"),)
+                        ),
+                    ),
+                    VolumeTemplate(
+                        name="all",
+                        config_map=ConfigMapVolume(
+                            items=(
+                                ConfigFile(key="index.html", text="<p>hello</p>\n", mode=0o400),
+                                ConfigFile(key="nginx.conf", text="events {}\n", mode=0o400),
+                            )
+                        ),
+                    ),
+                    VolumeTemplate(name="absent", config_map=ConfigMapVolume()),
+                    VolumeTemplate(
+                        name="cache",
+                        empty_dir=EmptyDirTemplate(medium=Medium.MEMORY, size_limit=Quantity.parse("64Mi")),
+                    ),
+                    VolumeTemplate(name="shared", empty_dir=EmptyDirTemplate()),
+                    VolumeTemplate(name="certificates", host_path=HostPathVolume(path="/etc/ssl/certs")),
+                ),
+                init_containers=(
+                    container(
+                        "prepare",
+                        NGINX,
+                        command=("cp", "/pages/home.html", "/shared/"),
+                        volume_mounts=(
+                            VolumeMount(name="pages", mount_path="/pages"),
+                            VolumeMount(name="shared", mount_path="/shared"),
+                        ),
+                        resources=PREPARE,
+                    ),
+                ),
+                containers=(
+                    container(
+                        "web",
+                        NGINX,
+                        volume_mounts=(
+                            VolumeMount(name="shared", mount_path="/usr/share/nginx/html", read_only=True),
+                            VolumeMount(name="cache", mount_path="/var/cache/nginx"),
+                        ),
+                        security_context=SecurityContext(
+                            allow_privilege_escalation=False, capabilities=Capabilities(drop=("ALL",))
+                        ),
+                        resources=SERVE,
+                    ),
+                    container(
+                        "reload",
+                        NGINX,
+                        volume_mounts=(
+                            VolumeMount(name="certificates", mount_path="/certificates", read_only=True),
+                        ),
+                        resources=SERVE,
+                    ),
+                ),
+            )
+        ),
+    ),
+)
 
 TAKEN: Final[dict[str, list[WorkloadManifest]]] = {
     "pod-arm64.yaml": [
@@ -196,6 +284,7 @@ TAKEN: Final[dict[str, list[WorkloadManifest]]] = {
             restart_policy=RestartPolicy.ON_FAILURE,
         )
     ],
+    "pod-volumes.yaml": [SITE],
     "pod-hostport.yaml": [
         workload(
             "resolver",
@@ -367,8 +456,8 @@ REFUSED: Final[dict[str, list[str]]] = {
             "1: spec.nodeName: has no meaning here: write nodeSelector, for example "
             "kubernetes.io/hostname: edge-7"
         ),
-        f"1: spec.volumes: {LATER}",
-        f"1: spec.containers[0].volumeMounts: {LATER}",
+        ("1: spec.volumes[0].projected: not supported in this version: use hostPath, emptyDir or configMap"),
+        "1: spec.volumes[0]: a volume is exactly one of hostPath, emptyDir and configMap",
     ],
     "pod-secret.yaml": [
         (
@@ -384,21 +473,20 @@ REFUSED: Final[dict[str, list[str]]] = {
         "2: spec.imagePullSecrets: not supported in this version: log in to the registry on the device",
     ],
     "pod-unsupported.yaml": [
-        f"1: spec.securityContext: {LATER}",
         (
-            "1: spec.initContainers: this version runs exactly one container per workload and no init "
-            "containers"
+            "1: spec.volumes[1].configMap.name: there is no ConfigMap 'settings' in the namespace default "
+            "here: apply it in the same command, `polyfleet apply -f`"
         ),
-        f"1: spec.volumes: {LATER}",
         f"1: spec.containers[0].livenessProbe: {LATER}",
         f"1: spec.containers[0].readinessProbe: {LATER}",
         f"1: spec.containers[0].startupProbe: {LATER}",
         f"1: spec.containers[0].lifecycle: {LATER}",
-        f"1: spec.containers[0].securityContext: {LATER}",
-        f"1: spec.containers[0].volumeMounts: {LATER}",
     ],
     "pod-two-containers.yaml": [
-        "1: spec.containers: this version runs exactly one container per workload, not 2"
+        (
+            "1: spec.containers[1].image: this version runs one image per workload: write "
+            "ghcr.io/example/main:1"
+        )
     ],
 }
 
@@ -415,6 +503,11 @@ def test_what_kubernetes_takes_becomes_a_workload(file: str) -> None:
 @pytest.mark.parametrize("file", REFUSED)
 def test_what_has_no_meaning_here_is_refused_with_every_path(file: str) -> None:
     assert read(file) == ([], REFUSED[file])
+
+
+def test_a_pod_asks_for_what_its_containers_take_together_or_an_init_container_alone() -> None:
+    request = SITE.request("w1", ())
+    assert request.resources == Resources(cpu=200, memory=256 << 20)
 
 
 # -- details

@@ -169,9 +169,10 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
             },
         ],
     }
-    release = Release(release="hello-4", revision=4, manifest=read_manifest(document), image=index("1"))
+    read = read_manifest(document)
+    release = Release(release="hello-4", revision=4, manifest=read, image=index("1"))
     placed = place(
-        Workload(uid="w1", namespace="default", name="hello", release=release, failure=None),
+        Workload(uid="w1", namespace="default", name="hello", manifest=read, release=release, failure=None),
         runs("linux/arm64"),
     )
     assert isinstance(placed, Assigned)

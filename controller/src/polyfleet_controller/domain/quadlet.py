@@ -105,6 +105,9 @@ def _find_unsaid(manifest: WorkloadManifest) -> Iterator[Problem]:
             yield Problem(path=f"spec.{name}", message=_BY_HAND if name == "replicas" else _NO_KEY)
     path = "spec.template.spec"
     yield from _list_unsaid(encode(manifest.spec.template.spec, omit_defaults=True), path, _SAID)
+    for position in range(1, len(manifest.spec.template.spec.containers)):
+        message = "a unit is one container: export does not write the others of a pod"
+        yield Problem(path=f"{path}.containers[{position}]", message=message)
     container = manifest.container
     path += ".containers[0]"
     yield from _list_unsaid(encode(container, omit_defaults=True), path, _SAID_OF_CONTAINER)

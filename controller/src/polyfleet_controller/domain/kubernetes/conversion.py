@@ -22,6 +22,7 @@ from polyfleet_controller.domain.kubernetes.json_objects import (
 from polyfleet_controller.domain.kubernetes.kinds import DEPLOYMENT, POD
 from polyfleet_controller.domain.kubernetes.node_labels import rename_labels
 from polyfleet_controller.domain.kubernetes.selectors import check_selector
+from polyfleet_controller.domain.kubernetes.volumes import settle_volumes
 from polyfleet_controller.domain.manifest import (
     API_VERSION,
     DEFAULT_NAMESPACE,
@@ -94,6 +95,8 @@ class _Conversion:
             self._problems += self._check_restart(pod)
         self._problems += rename_labels(pod, self._origin.pod)
         self._problems += self._settle_spreads(pod, selector, texts_in(labels))
+        namespace = str(self._metadata.get("namespace", DEFAULT_NAMESPACE))
+        self._problems += settle_volumes(pod, self._origin.pod, namespace, self._config_maps)
         for name in CONTAINER_LISTS:
             for position, container in objects_in(pod.get(name)):
                 self._settle_container(container, f"{self._origin.pod}.{name}[{position}]")

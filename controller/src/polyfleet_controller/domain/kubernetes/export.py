@@ -49,6 +49,7 @@ class _Export:
         self._settle_spreads()
         if not object_at(self._pod, "nodeSelector"):
             self._pod.pop("nodeSelector", None)
+        self._settle_volumes()
         for name in CONTAINER_LISTS:
             for position, container in objects_in(self._pod.get(name)):
                 self._settle_container(container, f"{_POD_SPEC}.{name}[{position}]")
@@ -98,6 +99,17 @@ class _Export:
                 self._write_spread(each, f"{_POD_SPEC}.topologySpreadConstraints[{position}]")
                 for position, each in enumerate(constraints)
             ]
+
+    def _settle_volumes(self) -> None:
+        """Kubernetes has the files of a volume in an object of its own."""
+        for position, volume in objects_in(self._pod.get("volumes")):
+            if "configMap" in volume:
+                name = f"{self._manifest.metadata.name}-{volume['name']}"
+                volume["configMap"] = {"name": name}
+                message = f"a volume has no files of its own there: put them into a ConfigMap {name}"
+                self._unsaid.append(
+                    Problem(path=f"{_POD_SPEC}.volumes[{position}].configMap.items", message=message)
+                )
 
     def _write_spread(self, constraint: TopologySpreadConstraint, path: str) -> JsonObject:
         chosen = None if constraint.label_selector is None else constraint.label_selector.match_labels

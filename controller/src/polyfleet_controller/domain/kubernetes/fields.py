@@ -28,7 +28,7 @@ class Rule:
 
 
 # Whose values are containers. What is said of `containers` holds for all of them.
-CONTAINER_LISTS: Final = ("containers",)
+CONTAINER_LISTS: Final = ("initContainers", "containers")
 
 _RECORD: Final = Rule(values=None, reason="a record that the cluster keeps, and no wish")
 _NO_CLUSTER: Final = "there is no cluster around a device"
@@ -104,6 +104,7 @@ POD_SPEC: Final = {
     "setHostnameAsFQDN": Rule(values=(False,), reason=_NO_CLUSTER),
     "shareProcessNamespace": Rule(values=(False,), reason="every container has a PID namespace of its own"),
     "volumes": _NO_ITEMS,
+    "volumes.hostPath.type": Rule(values=("",), reason=_NOTHING, others_go_on=True),
 }
 CONTAINER: Final = {
     "imagePullPolicy": Rule(
