@@ -5,9 +5,9 @@ from typing import Final
 import pytest
 import yaml
 
-from polyfleet_controller.domain.kubernetes.documents import read_workload
+from polyfleet_controller.domain.kubernetes.documents import read_documents, read_workload
 from polyfleet_controller.domain.kubernetes.export import export_kubernetes
-from polyfleet_controller.domain.manifest import read_manifest
+from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.quadlet import export_quadlet
 from polyfleet_shared.json_text import Problem
 
@@ -212,4 +212,58 @@ def test_a_unit_on_the_hosts_network_publishes_nothing() -> None:
             for position in range(3)
         ),
         f"{POD}.containers[0].resources.requests: {BY_HAND}",
+    ]
+
+
+def pod_of_two() -> WorkloadManifest:
+    """A pod with everything that a single container has not."""
+    return read_manifest(
+        yaml.safe_load(
+            """\
+apiVersion: polyfleet.io/v1
+kind: Workload
+metadata: {name: site}
+spec:
+  template:
+    spec:
+      securityContext: {runAsUser: 101}
+      volumes:
+        - {name: conf, configMap: {items: [{key: a, text: b}]}}
+        - {name: data, emptyDir: {}}
+      initContainers:
+        - {name: first, image: registry.example.com/site, args: ["$(A)"]}
+      containers:
+        - name: main
+          image: registry.example.com/site
+          volumeMounts: [{name: conf, mountPath: /conf}]
+        - name: side
+          image: registry.example.com/site
+          securityContext: {capabilities: {drop: [ALL]}}
+"""
+        )
+    )
+
+
+def test_a_pod_of_several_containers_is_one_in_kubernetes_and_its_files_are_told() -> None:
+    manifest = pod_of_two()
+    document, unsaid = export_kubernetes(manifest)
+    assert [str(problem) for problem in unsaid] == [
+        (
+            f"{POD}.volumes[0].configMap.items: a volume has no files of its own there: "
+            "put them into a ConfigMap site-conf"
+        )
+    ]
+    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "site-conf"}, "data": {"a": "b"}}
+    _, reading = read_documents([files, document])
+    assert (reading.problems, [found.manifest for found in reading.workloads]) == ([], [manifest])
+
+
+def test_a_unit_tells_what_of_a_pod_it_leaves_out() -> None:
+    _, unsaid = export_quadlet(pod_of_two())
+    assert [str(problem) for problem in unsaid] == [
+        f"{POD}.initContainers: a unit has no key for it",
+        f"{POD}.volumes: a unit has no key for it",
+        f"{POD}.securityContext: a unit has no key for it",
+        f"{POD}.containers[1]: a unit is one container: export does not write the others of a pod",
+        f"{POD}.containers[0].volumeMounts: a unit has no key for it",
     ]
