@@ -615,3 +615,14 @@ def test_a_stop_of_ours_is_no_end_of_the_containers_even_when_it_comes_back() ->
     device.settle(seconds=5)
     assert parts(device)["side-0"] is ContainerStatus.RUNNING
     assert [item.message for item in device.happenings if item.kind is EventKind.EXITED] == []
+
+
+def test_a_pod_whose_infra_container_is_broken_is_made_anew_as_a_whole() -> None:
+    device = deployed(workload(sides=1))
+    before = set(device.containers)
+    broken = named(device, "")
+    device.containers[broken] = replace(device.containers[broken], status=ContainerStatus.BROKEN)
+    hint(device)
+    device.settle(seconds=20)
+    assert parts(device) == {"main": ContainerStatus.RUNNING, "side-0": ContainerStatus.RUNNING}
+    assert not before & set(device.containers)

@@ -9,7 +9,7 @@ from polyfleet_controller.domain.kubernetes.documents import read_documents, rea
 from polyfleet_controller.domain.kubernetes.export import export_kubernetes
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.quadlet import export_quadlet
-from polyfleet_shared.json_text import Problem
+from polyfleet_shared.json_text import JsonValue, Problem
 
 TILL: Final = """\
 apiVersion: polyfleet.io/v1
@@ -253,7 +253,12 @@ def test_a_pod_of_several_containers_is_one_in_kubernetes_and_its_files_are_told
             "put them into a ConfigMap site-conf"
         )
     ]
-    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "site-conf"}, "data": {"a": "b"}}
+    files: JsonValue = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "site-conf"},
+        "data": {"a": "b"},
+    }
     _, reading = read_documents([files, document])
     assert (reading.problems, [found.manifest for found in reading.workloads]) == ([], [manifest])
 

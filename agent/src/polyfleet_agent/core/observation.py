@@ -35,7 +35,7 @@ def observe(
         happenings += observed.happenings
         ended |= observed.ended
     there = {container.container_id for container in seen.containers}
-    endings = {key: start for key, start in ({**workload.endings, **ended}).items() if key in there}
+    endings = {key: start for key, start in {**workload.endings, **ended}.items() if key in there}
     return Observed(workload=replace(seen, parts=parts, endings=endings), happenings=tuple(happenings))
 
 

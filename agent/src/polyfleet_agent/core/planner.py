@@ -101,14 +101,31 @@ def is_over(container: ObservedContainer, target: DesiredWorkload | None) -> boo
 
 
 def _plan_ideal(workload: Workload, settings: Settings, now: float) -> Plan:
-    broken = _in(workload.containers, ContainerStatus.BROKEN)
-    if broken:
-        return Plan(phase=Phase.STARTING if workload.target else Phase.STOPPING, step=_remove(broken[0]))
+    step = _mend(workload)
+    if step is not None:
+        return Plan(phase=Phase.STARTING if workload.target else Phase.STOPPING, step=step)
     if workload.target is None:
         return _plan_without_target(workload)
     if not workload.current and _lacks_image(workload, workload.target):
         return _plan_pull(workload, workload.target, now)
     return _plan_target(workload, workload.target, settings, now)
+
+
+def _mend(workload: Workload) -> Step | None:
+    """What is broken goes; a pod whose infra container is broken goes whole, and that last.
+
+    The pod of another spec waits until its turn comes: what runs in it may be all that runs.
+    """
+    broken = _in(workload.containers, ContainerStatus.BROKEN)
+    for container in broken:
+        if container.kind is not ContainerKind.INFRA:
+            return _remove(container)
+    if workload.target is None or not _in(workload.infra, ContainerStatus.BROKEN):
+        return None
+    running = _in(workload.current, ContainerStatus.RUNNING)
+    if running:
+        return _stop(running[0], workload.target.termination_grace_seconds)
+    return _remove((*workload.current, *_in(workload.infra, ContainerStatus.BROKEN))[0])
 
 
 def _plan_without_target(workload: Workload) -> Plan:
@@ -158,7 +175,7 @@ def _find_stand_in(workload: Workload) -> Containers:
     """The containers of the spec that runs, or ran last, in place of the wanted one."""
     mains = tuple(container for container in workload.others if container.kind is ContainerKind.MAIN)
     found = _in(mains, ContainerStatus.RUNNING) or _in(mains, ContainerStatus.EXITED)
-    if workload.current or not found:
+    if not found:
         return ()
     mine = tuple(container for container in mains if container.spec_hash == found[-1].spec_hash)
     return (*_in(mine, ContainerStatus.RUNNING), *_in(mine, ContainerStatus.EXITED))
