@@ -100,20 +100,30 @@ def _describe_volume(workload: DesiredWorkload, mount: VolumeMount, volume: Volu
 
 
 def _pack_files(volume: ConfigMapVolume) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for item in volume.items:
-            content = item.text.encode()
-            entry = tarfile.TarInfo(item.key)
-            entry.size, entry.mode = len(content), item.mode
-            archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    entries: list[tuple[tarfile.TarInfo, bytes]] = []
+    for item in volume.items:
+        content = item.text.encode()
+        entry = tarfile.TarInfo(item.key)
+        entry.size, entry.mode = len(content), item.mode
+        entries.append((entry, content))
+    return _pack(entries)
 
 
 def _pack_open_directory() -> bytes:
+    entry = tarfile.TarInfo(".")
+    entry.type, entry.mode = tarfile.DIRTYPE, _EVERYBODY
+    return _pack([(entry, b"")])
+
+
+def _pack(entries: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """An archive that ends with its end mark, two empty blocks.
+
+    What Podman unpacks it with stops reading there, and Podman now and then fails on what is left: Python
+    would fill the archive up to 10 KiB.
+    """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo(".")
-        entry.type, entry.mode = tarfile.DIRTYPE, _EVERYBODY
-        archive.addfile(entry)
-    return packed.getvalue()
+        for entry, content in entries:
+            archive.addfile(entry, io.BytesIO(content))
+        end = archive.offset + 2 * tarfile.BLOCKSIZE
+    return packed.getvalue()[:end]
