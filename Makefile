@@ -45,7 +45,8 @@ test-all: setup lint types contracts ## `make test`, and what takes too long for
 	$(PYTEST)
 
 bench: setup ## Print the benchmarks.
-	$(BIN)/pytest tests/bench --override-ini=python_files='bench_*.py' --capture=no --quiet
+	$(BIN)/pytest tests/bench --override-ini=python_files='bench_*.py' --override-ini=faulthandler_timeout=0 \
+	    --capture=no --quiet
 
 lint: $(VENV)/.installed ## Check style and format. PATHS narrows it.
 	@$(BIN)/ruff check $(PATHS)
