@@ -125,14 +125,14 @@ def test_a_platform_that_fails_is_told_with_its_log_while_the_others_finish(work
         "ARG TARGETARCH\n"
         'RUN test "$TARGETARCH" != arm64 || { echo this one breaks; exit 3; }\n'
     )
-    ended = workshop.build("broken:1", ("linux/arm64", "linux/amd64", "linux/riscv64"), "--push")
+    ended = workshop.build("half-broken:1", ("linux/arm64", "linux/amd64", "linux/riscv64"), "--push")
     assert (ended.code, ended.output) == (1, "")
     assert "linux/amd64: built after" in ended.errors
     assert "linux/riscv64: built after" in ended.errors
     assert "linux/arm64 failed; its log ends with:\n" in ended.errors
     assert "  this one breaks\n" in ended.errors
     assert ended.errors.endswith("1 of 3 platforms failed; nothing was pushed\n")
-    assert workshop.image("inspect", "--plain-http", workshop.name("broken:1")).code == 1
+    assert workshop.image("inspect", "--plain-http", workshop.name("half-broken:1")).code == 1
     assert workshop.lists() == []
 
 

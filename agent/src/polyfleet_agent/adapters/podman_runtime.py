@@ -120,7 +120,8 @@ class PodmanRuntime:
         with self._lock:
             # Two runs within one second look alike in the list.
             known = self._inspected.pop(container_id, None)
-            if known is not None and known[1].started_at:
+            # One that changed while it was listed is not known here, and may have run before.
+            if known is None or known[1].started_at:
                 self._restarted[container_id] = time.time()
         try:
             answer = self._api.post(
