@@ -4,6 +4,7 @@ It is spoken to through its command line: see docs/decisions/ for what was measu
 """
 
 import secrets
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ _PODMAN: Final = "podman"
 _LIST_LIMIT: Final = 4 * 1024 * 1024
 _SHA256: Final = "sha256:"
 _KEPT_LINES: Final = 20
+_SCRATCH: Final = Path("/var/tmp")  # noqa: S108 - each use makes a directory of its own in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +140,8 @@ class BuildEngine:
             raise BuilderError(
                 f"Podman was asked for {wanted} and built for {stated}: build it again with --no-cache"
             )
-        with TemporaryDirectory(prefix="polyfleet-relabel-") as directory:
-            place = Path(directory) / "image"
+        with _make_nameable_directory() as directory:
+            place = directory / "image"
             self._podman("save", "--quiet", "--format", "oci-dir", "--output", str(place), built.image)
             relabel(place, wanted)
             image = self._podman("pull", "--quiet", f"oci:{place}").splitlines()[-1].removeprefix(_SHA256)
@@ -230,3 +232,17 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BuilderError(f"{path} cannot be read: {error}") from None
+
+
+@contextmanager
+def _make_nameable_directory() -> Iterator[Path]:
+    """A directory for the while, whose path Podman can make an image's name of, as it does of a layout's.
+
+    A name must not have two separators in a row, as random names of temporary files may.
+    """
+    directory = _SCRATCH / f"polyfleet-{secrets.token_hex(8)}"
+    directory.mkdir(mode=0o700)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
