@@ -145,6 +145,19 @@ def test_what_speaks_against_a_device_only_in_part_does_not_refuse_it(
     assert refusal(request_, candidate) is None
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (Resources(cpu=4001), "needs 4.001 CPU, 4 CPU free"),
+        (Resources(memory=1024 * MIB + 1), "needs 1024.000001 MiB of memory, 1024 MiB free"),
+    ],
+)
+def test_the_least_bit_more_than_is_free_is_too_much(more: Resources, message: str) -> None:
+    found = refusal(replace(ANY, resources=more), ROOMY)
+    assert found is not None
+    assert found.message == message
+
+
 def test_no_execute_drives_out_what_is_there() -> None:
     found = refusal(ONE, replace(ROOMY, taints=mark(Effect.NO_EXECUTE), placed=True))
     assert found is not None
