@@ -41,6 +41,7 @@ class Reason(StrEnum):
     START_TIMEOUT = "start_timeout"
     START_FAILED = "start_failed"
     # the fleet
+    AWAITS_ROLLOUT = "awaits_rollout"
     DUPLICATE_DEVICE = "duplicate_device"
     OVERSIZED_DOCUMENT = "oversized_document"
 
@@ -182,6 +183,10 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.START_FAILED: _transient(
         "Podman could not start the container.",
         "The message holds Podman's own words; it is tried again by itself.",
+    ),
+    Reason.AWAITS_ROLLOUT: _transient(
+        "The workload's rollout has not come to this device yet.",
+        "Nothing is to be done here: `polyfleet rollout show NAME` says what it waits for.",
     ),
     Reason.DUPLICATE_DEVICE: _lasting(
         "Two machines use this device's name.",

@@ -1,17 +1,22 @@
 """What of a workload a device gets, and what its document holds."""
 
+from dataclasses import replace
+
 from controlroom import REPOSITORY, digest, index, manifest
 from polyfleet_controller.domain.documents import Content, find_excess, make_content, put_decision, render
 from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.domain.placement import (
     Assigned,
     Assignment,
+    Decision,
     Held,
     Release,
+    Share,
     Workload,
     make_assignment,
     place,
 )
+from polyfleet_controller.domain.staging import Staging
 from polyfleet_controller.domain.sync import Pin, Standing
 from polyfleet_shared.desired import read_desired
 from polyfleet_shared.images import PinnedImage
@@ -42,6 +47,10 @@ from polyfleet_shared.workloads import (
 
 MANIFEST = read_manifest(manifest())
 MISSING = Condition(reason=Reason.IMAGE_NOT_FOUND, message="no such tag")
+
+
+def decide(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
+    return place(workload, platforms, workload.find_share("edge-7", platforms))
 
 
 def runs(*platforms: str) -> tuple[RunnablePlatform, ...]:
@@ -95,7 +104,7 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         platform=Platform.parse("linux/arm64"),
         size=1000,
     )
-    placed = place(
+    placed = decide(
         Workload(
             uid="w1",
             namespace="default",
@@ -171,7 +180,7 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
     }
     read = read_manifest(document)
     release = Release(release="hello-4", revision=4, manifest=read, image=index("1"))
-    placed = place(
+    placed = decide(
         Workload(uid="w1", namespace="default", name="hello", manifest=read, release=release, failure=None),
         runs("linux/arm64"),
     )
@@ -216,7 +225,7 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
 
 
 def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
-    placed = place(workload(), runs("linux/mips", "linux/s390x"))
+    placed = decide(workload(), runs("linux/mips", "linux/s390x"))
     message = (
         "the image has nothing for this kind of processor, only linux/amd64, linux/arm64, linux/arm/v7, "
         f"linux/riscv64; this device runs linux/mips, linux/s390x ({REPOSITORY}@{digest('index 1')})"
@@ -245,7 +254,7 @@ def test_a_device_that_the_image_does_not_cover_is_held() -> None:
         manifest=MANIFEST,
         image=index("1", "linux/amd64/v3"),
     )
-    placed = place(
+    placed = decide(
         Workload(
             uid="w1",
             namespace="default",
@@ -267,19 +276,19 @@ def test_a_device_that_the_image_does_not_cover_is_held() -> None:
 
 
 def test_without_a_release_a_device_is_told_why_once_that_is_known() -> None:
-    assert place(unreleased(None), runs("linux/amd64")) is None
-    placed = place(unreleased(MISSING), runs("linux/amd64"))
+    assert decide(unreleased(None), runs("linux/amd64")) is None
+    placed = decide(unreleased(MISSING), runs("linux/amd64"))
     assert isinstance(placed, Held)
     assert (placed.workload.reason, placed.workload.message) == (MISSING.reason, MISSING.message)
 
 
 def test_a_release_in_force_is_not_given_up_for_a_failure() -> None:
-    assert place(workload(failure=MISSING), runs("linux/amd64")) == place(workload(), runs("linux/amd64"))
+    assert decide(workload(failure=MISSING), runs("linux/amd64")) == decide(workload(), runs("linux/amd64"))
 
 
 def test_a_content_is_the_same_however_it_came_about() -> None:
     decisions = {
-        uid: place(workload(uid) if uid < "w3" else unreleased_as(uid), runs("linux/amd64"))
+        uid: decide(workload(uid) if uid < "w3" else unreleased_as(uid), runs("linux/amd64"))
         for uid in ("w1", "w2", "w3", "w4")
     }
     known = [decision for decision in decisions.values() if decision is not None]
@@ -292,7 +301,7 @@ def test_a_content_is_the_same_however_it_came_about() -> None:
     assert put_decision(built, "w3", decisions["w3"]) == whole
     without = put_decision(whole, "w3", None)
     assert [item.uid for item in without.held] == ["w4"]
-    held = place(unreleased(MISSING), runs("linux/amd64"))
+    held = decide(unreleased(MISSING), runs("linux/amd64"))
     assert put_decision(put_decision(whole, "w1", held), "w1", decisions["w1"]) == whole
 
 
@@ -303,7 +312,7 @@ def unreleased_as(uid: str) -> Workload:
 
 
 def test_a_document_carries_the_digest_of_its_content() -> None:
-    decision = place(workload(), runs("linux/amd64"))
+    decision = decide(workload(), runs("linux/amd64"))
     content = put_decision(Content(), "w1", decision)
     document = read_desired(render(content, epoch=2, generation=9), features=frozenset())
     assert document.version.order == (2, 9)
@@ -314,7 +323,50 @@ def test_a_document_carries_the_digest_of_its_content() -> None:
 def test_a_content_fits_or_not_whatever_its_version() -> None:
     def sized(count: int) -> Content:
         env = [{"name": f"V{n}", "value": "x" * 1000} for n in range(count)]
-        return put_decision(Content(), "w1", place(workload(env=env), runs("linux/amd64")))
+        return put_decision(Content(), "w1", decide(workload(env=env), runs("linux/amd64")))
 
     assert find_excess(sized(200)) is None
     assert (find_excess(sized(300)) or "").endswith("are more than the 262144 allowed")
+
+
+def staged(staging: Staging) -> Workload:
+    """Its fifth release has all platforms, and so had its fourth."""
+    first = workload().release
+    assert first is not None
+    newest = Release(release="hello-5", revision=5, manifest=MANIFEST, image=index("2"))
+    return replace(workload(), release=newest, earlier={4: first}, staging=staging)
+
+
+def shares(workload: Workload, platform: str, *devices: str) -> list[tuple[int | None, bool]]:
+    found = [workload.find_share(device, runs(platform)) for device in devices]
+    return [(None if item.release is None else item.release.revision, item.prefetches) for item in found]
+
+
+def test_a_rollout_decides_which_release_a_device_is_given() -> None:
+    staging = Staging(
+        members={"edge-1": 5, "edge-2": 4, "edge-3": 4, "edge-4": None},
+        strata={Platform.parse("linux/arm64"): 5},
+        fallback=4,
+        prefetching=frozenset({"edge-3"}),
+    )
+    assert shares(staged(staging), "linux/amd64", "edge-1", "edge-2", "edge-3", "edge-4", "new") == [
+        (5, False),
+        (4, False),
+        (4, True),
+        (None, False),
+        (4, False),
+    ]
+    assert shares(staged(staging), "linux/arm64", "edge-2", "new") == [(4, False), (5, False)]
+    assert staging.revisions == {4, 5}
+
+
+def test_a_device_that_the_newest_release_has_nothing_for_is_told_so_during_a_rollout() -> None:
+    workload = staged(Staging(members={"edge-7": 4}))
+    assert shares(workload, "linux/mips", "edge-7") == [(5, False)]
+    assert isinstance(decide(workload, runs("linux/mips")), Held)
+
+
+def test_a_device_whose_wave_has_not_come_is_held_and_told_why() -> None:
+    held = place(staged(Staging()), runs("linux/amd64"), Share(release=None))
+    assert isinstance(held, Held)
+    assert held.workload.reason is Reason.AWAITS_ROLLOUT

@@ -1,11 +1,11 @@
 """What one device runs, decided anew from all that is known of it and of every workload."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from polyfleet_controller.domain.documents import Content, find_excess, make_content
-from polyfleet_controller.domain.placement import Decision, Workload, place
+from polyfleet_controller.domain.placement import Decision, Share, Workload, place
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.scheduling.turns import take_turns
@@ -32,7 +32,7 @@ class Derivation:
         self._workloads = {workload.uid: workload for workload in workloads}
         self._requests = [workload.request for workload in workloads]
         self._now = now
-        self._derived: dict[tuple[str, frozenset[str]], Derived] = {}
+        self._derived: dict[tuple[str, frozenset[tuple[str, tuple[int, bool]]]], Derived] = {}
 
     def derive(self, member: Member, placed: frozenset[str]) -> Derived:
         """What a device runs from now on that has the workloads of these uids.
@@ -48,13 +48,14 @@ class Derivation:
         )
         answers = take_turns(self._requests, device, placed, now=self._now)
         accepted = frozenset(uid for uid, refusal in answers.items() if refusal is None)
-        key = (member.platform_set, accepted)
+        shares = {uid: self._workloads[uid].find_share(member.name, member.platforms) for uid in accepted}
+        key = (member.platform_set, frozenset((uid, share.key) for uid, share in shares.items()))
         if key not in self._derived:
-            self._derived[key] = self._decide(member, accepted)
+            self._derived[key] = self._decide(member, shares)
         return replace(self._derived[key], lost=placed & self._workloads.keys() - accepted)
 
-    def _decide(self, member: Member, accepted: frozenset[str]) -> Derived:
-        found = (place(self._workloads[uid], member.platforms) for uid in sorted(accepted))
+    def _decide(self, member: Member, shares: Mapping[str, Share]) -> Derived:
+        found = (place(self._workloads[uid], member.platforms, shares[uid]) for uid in sorted(shares))
         decisions = tuple(decision for decision in found if decision is not None)
         content = make_content(decisions)
         return Derived(

@@ -4,13 +4,15 @@ Which devices are to have it, `domain/scheduling` decides. This depends on the d
 is worked out once for all devices that list the same.
 """
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias, assert_never
 
 from polyfleet_controller.domain.images import IndexChild, ResolvedImage
 from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
 from polyfleet_controller.domain.platforms import Match, Mismatch, choose_child
 from polyfleet_controller.domain.scheduling.requests import Request
+from polyfleet_controller.domain.staging import Staging
 from polyfleet_controller.domain.sync import Pin, Standing
 from polyfleet_shared.features import find_features
 from polyfleet_shared.images import PinnedImage
@@ -29,13 +31,18 @@ class Release:
     manifest: WorkloadManifest
     image: ResolvedImage
 
+    def covers(self, platforms: tuple[RunnablePlatform, ...]) -> bool:
+        """Whether it has something for devices that run `platforms`."""
+        return isinstance(choose_child(platforms, self.image.children), Match)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A workload to place.
 
-    `manifest` places it: that of the release in force, or the newest while there is none. `failure` says why
-    the newest has no release. `missing` replicas found no device when it was placed last.
+    `manifest` places it: that of the newest release, or the newest while there is none. `failure` says why
+    the newest has no release. `missing` replicas found no device when it was placed last. While a rollout is
+    in effect, `staging` says which devices are given which of the `earlier` releases instead, by revision.
     """
 
     uid: str
@@ -45,12 +52,48 @@ class Workload:
     release: Release | None
     failure: Condition | None
     missing: int = 0
+    staging: Staging | None = None
+    earlier: Mapping[int, Release] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
         """What it asks of devices."""
         children = () if self.release is None else self.release.image.children
         return self.manifest.request(self.uid, children)
+
+    def find_share(self, device: str, platforms: tuple[RunnablePlatform, ...]) -> "Share":
+        """What a device is given of it that runs `platforms`, the first of them its own.
+
+        One that the newest release has nothing for is told so, whatever it had before.
+        """
+        newest = self.release
+        if newest is None or self.staging is None or not newest.covers(platforms):
+            return Share(release=newest)
+        revision = self.staging.choose(device, platforms[0].platform)
+        if revision == newest.revision:
+            return Share(release=newest)
+        return Share(
+            release=None if revision is None else self.earlier[revision],
+            prefetches=device in self.staging.prefetching,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The release that a device is given, None if none yet; and whether it gets the newest's images ready."""
+
+    release: Release | None
+    prefetches: bool = False
+
+    @property
+    def key(self) -> tuple[int, bool]:
+        """Equal for devices with the same share of a workload."""
+        return (0 if self.release is None else self.release.revision, self.prefetches)
+
+
+_AWAITS_ROLLOUT: Final = Condition(
+    reason=Reason.AWAITS_ROLLOUT, message="the workload's first release comes to this device in a later wave"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +139,17 @@ class Assignment:
         return Pin(release=self.release, child=self.child, config=self.config, containers=self.containers)
 
 
-def place(workload: Workload, platforms: tuple[RunnablePlatform, ...]) -> Decision | None:
-    """Decide for devices that run `platforms` and are to have it.
+def place(workload: Workload, platforms: tuple[RunnablePlatform, ...], share: Share) -> Decision | None:
+    """Decide for devices that run `platforms`, are to have it, and have this share of it.
 
     A release that is in force stays so while a newer manifest has none. None while there is neither a release
     nor a failure: nothing is decided.
     """
-    release = workload.release
-    if release is None:
+    if workload.release is None:
         return None if workload.failure is None else _hold(workload, workload.failure)
+    release = share.release
+    if release is None:
+        return _hold(workload, _AWAITS_ROLLOUT)
     choice = choose_child(platforms, release.image.children)
     if isinstance(choice, Match):
         return _assign(workload, release, choice.child)

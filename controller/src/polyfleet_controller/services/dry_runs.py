@@ -69,7 +69,7 @@ def _find_moves(snapshot: Snapshot, intent: Intent, *, now: datetime) -> _Moves:
     after: dict[str, str | None] = {}
     for member in snapshot.members:
         if member.name in selection.chosen:
-            decision = place(workload, member.platforms)
+            decision = place(workload, member.platforms, workload.find_share(member.name, member.platforms))
             after[member.name] = decision.image.child if isinstance(decision, Assigned) else None
     return _Moves(
         gained=after.keys() - before.keys(),

@@ -107,7 +107,7 @@ class _Spreading:
         self._connection = connection
         self._snapshot = snapshot
         self._now = now
-        self._decisions: dict[tuple[str, str], tuple[Decision | None, _Given]] = {}
+        self._decisions: dict[tuple[object, ...], tuple[Decision | None, _Given]] = {}
 
     def spread(self, workload: Workload, chosen: frozenset[str]) -> bool:
         """Give it to those that are chosen, take it from all others; whether something is to be sent now."""
@@ -131,11 +131,12 @@ class _Spreading:
         return moves
 
     def _decide(self, workload: Workload, member: Member, *, chosen: bool) -> tuple[Decision | None, _Given]:
-        """Worked out once for all devices that have the same content and list the same platforms."""
+        """Worked out once for devices of the same content, platforms and share of the workload."""
         content = member.content or ""
-        key = (content, member.platform_set if chosen else "")
+        share = workload.find_share(member.name, member.platforms) if chosen else None
+        key = (content,) if share is None else (content, member.platform_set, share.key)
         if key not in self._decisions:
-            decision = place(workload, member.platforms) if chosen else None
+            decision = None if share is None else place(workload, member.platforms, share)
             self._decisions[key] = (decision, self._give(content, workload.uid, decision))
         return self._decisions[key]
 
