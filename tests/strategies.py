@@ -40,6 +40,14 @@ from polyfleet_shared.pods import (
     Volume,
     VolumeMount,
 )
+from polyfleet_shared.probes import (
+    ExecAction,
+    HttpGetAction,
+    HttpHeader,
+    Probe,
+    Scheme,
+    TcpSocketAction,
+)
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import (
     ContainerPort,
@@ -264,6 +272,49 @@ security_contexts = st.builds(
     capabilities=st.builds(Capabilities, add=_capabilities, drop=_capabilities),
 )
 
+_hosts = st.none() | st.sampled_from(["127.0.0.1", "::1", "db.example.com"])
+_exec_actions = st.builds(ExecAction, command=st.lists(texts, min_size=1, max_size=3).map(tuple))
+_http_get_actions = st.builds(
+    HttpGetAction,
+    path=st.from_regex(r"/[!-~]{0,9}", fullmatch=True),
+    port=port_numbers,
+    host=_hosts,
+    scheme=st.sampled_from(Scheme),
+    http_headers=st.lists(
+        st.builds(
+            HttpHeader,
+            name=st.from_regex(r"[A-Za-z-]{1,9}", fullmatch=True),
+            value=st.from_regex(r"[\t -~]{0,9}", fullmatch=True),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+_tcp_socket_actions = st.builds(TcpSocketAction, port=port_numbers, host=_hosts)
+_spans = st.integers(1, 100)
+
+
+@st.composite
+def probes_of(draw: st.DrawFn, success_thresholds: st.SearchStrategy[int]) -> Probe:
+    """A probe of any kind."""
+    probe = draw(
+        st.one_of(
+            st.builds(Probe, exec=_exec_actions),
+            st.builds(Probe, http_get=_http_get_actions),
+            st.builds(Probe, tcp_socket=_tcp_socket_actions),
+        )
+    )
+    return replace(
+        probe,
+        initial_delay_seconds=draw(st.integers(0, 100)),
+        period_seconds=draw(_spans),
+        timeout_seconds=draw(_spans),
+        success_threshold=draw(success_thresholds),
+        failure_threshold=draw(_spans),
+    )
+
+
+probes = probes_of(st.just(1))  # as a startup or liveness probe must be
+
 _arguments = st.none() | st.lists(texts, max_size=3).map(tuple)
 
 container_specs = st.builds(
@@ -298,6 +349,15 @@ def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
         for container in containers
     ]
     inits = draw(st.integers(0, len(mounted) - 1))
+    mains = [
+        replace(
+            container,
+            startup_probe=draw(st.none() | probes),
+            liveness_probe=draw(st.none() | probes),
+            readiness_probe=draw(st.none() | probes_of(_spans)),
+        )
+        for container in mounted[inits:]
+    ]
     return draw(
         st.builds(
             DesiredWorkload,
@@ -314,7 +374,7 @@ def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
             host_network=st.booleans(),
             volumes=st.just(tuple(shared)),
             init_containers=st.just(tuple(mounted[:inits])),
-            containers=st.just(tuple(mounted[inits:])),
+            containers=st.just(tuple(mains)),
         )
     )
 

@@ -14,6 +14,7 @@ class Feature(StrEnum):
 
     INIT_CONTAINERS = "init-containers"  # containers that end before the others begin
     PODS = "pods"  # several containers that share a network
+    PROBES = "probes"
     SECURITY_CONTEXT = "security-context"
     VOLUMES = "volumes"
 
@@ -24,6 +25,7 @@ def find_features(workload: DesiredWorkload) -> tuple[str, ...]:
     used = {
         Feature.INIT_CONTAINERS: bool(workload.init_containers),
         Feature.PODS: len(workload.containers) > 1,
+        Feature.PROBES: any(item.has_probes for item in containers),
         Feature.SECURITY_CONTEXT: any(item.security_context != ANY_SECURITY_CONTEXT for item in containers),
         Feature.VOLUMES: bool(workload.volumes),
     }

@@ -19,6 +19,7 @@ from polyfleet_shared.pods import (
     VolumeMount,
     find_volume_problems,
 )
+from polyfleet_shared.probes import Probe, find_probe_problems
 from polyfleet_shared.reasons import Reason
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -98,9 +99,17 @@ class ContainerSpec:
     limits: ResourceLimits = ResourceLimits()
     volume_mounts: tuple[VolumeMount, ...] = ()
     security_context: SecurityContext = ANY_SECURITY_CONTEXT
+    startup_probe: Probe | None = None
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
 
     def __post_init__(self) -> None:
         check_name("container name", self.name)
+
+    @property
+    def has_probes(self) -> bool:
+        """Whether the agent has to ask it for anything."""
+        return any((self.startup_probe, self.liveness_probe, self.readiness_probe))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +147,9 @@ class DesiredWorkload:
         names = [container.name for container in self.all_containers]
         if len(set(names)) != len(names):
             raise InvalidWorkloadError("two containers of a workload have the same name")
-        problems = find_volume_problems(self.volumes, [(item.name, item) for item in self.all_containers])
+        problems = [*find_volume_problems(self.volumes, [(item.name, item) for item in self.all_containers])]
+        for container in self.all_containers:
+            problems += find_probe_problems(container, is_init=container in self.init_containers)
         if problems:
             raise InvalidWorkloadError("; ".join(str(problem) for problem in problems))
         if self.termination_grace_seconds < 0:

@@ -32,6 +32,7 @@ from polyfleet_shared.messages import (
 )
 from polyfleet_shared.platforms import RunnablePlatform
 from polyfleet_shared.pods import SecurityContext, Volume, VolumeMount
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason, explain
 from polyfleet_shared.topics import DELIVERY, Channel
 from polyfleet_shared.wire import decode_message, encode_message
@@ -73,6 +74,7 @@ TABLES: Final[dict[str, type]] = {
     "volumes": Volume,
     "volume mounts": VolumeMount,
     "security context": SecurityContext,
+    "probes": Probe,
     "held": HeldWorkload,
 }
 # Called otherwise on the wire than in the value that is made of it.
@@ -168,7 +170,7 @@ def test_a_table_lists_every_field_in_the_order_of_the_code(heading: str) -> Non
     assert names(heading) == [wire_name(kind, field) for field in fields(kind)]
 
 
-@pytest.mark.parametrize("heading", ["desired workloads", "ports", "volume mounts"])
+@pytest.mark.parametrize("heading", ["desired workloads", "ports", "volume mounts", "probes"])
 def test_a_table_says_the_default_of_every_field(heading: str) -> None:
     defaults = {
         cells[0].strip("`"): cells[2].strip("`")

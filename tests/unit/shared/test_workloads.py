@@ -22,6 +22,14 @@ from polyfleet_shared.pods import (
     Volume,
     VolumeMount,
 )
+from polyfleet_shared.probes import (
+    ExecAction,
+    HttpGetAction,
+    HttpHeader,
+    InvalidProbeError,
+    Probe,
+    TcpSocketAction,
+)
 from polyfleet_shared.workloads import (
     ContainerPort,
     ContainerSpec,
@@ -49,6 +57,7 @@ CONTAINER: Final = ContainerSpec(
     ports=(ContainerPort(container_port=8080, host_port=80),),
     limits=ResourceLimits(memory=64_000_000, cpu=500),
 )
+READY: Final = Probe(http_get=HttpGetAction(path="/ready", port=8080))
 WORKLOAD: Final = DesiredWorkload(
     uid="w-1", namespace="default", name="hello", release="r-1", revision=1, containers=(CONTAINER,)
 )
@@ -96,6 +105,11 @@ DIFFERENT: Final = {
     "one variable less": with_container(replace(CONTAINER, env=())),
     "another port": with_container(replace(CONTAINER, ports=(ContainerPort(container_port=8080),))),
     "another limit": with_container(replace(CONTAINER, limits=ResourceLimits(memory=64_000_000))),
+    "a probe": with_container(replace(CONTAINER, readiness_probe=READY)),
+    "the same probe for another purpose": with_container(replace(CONTAINER, liveness_probe=READY)),
+    "a probe that is more patient": with_container(
+        replace(CONTAINER, readiness_probe=replace(READY, failure_threshold=4))
+    ),
 }
 
 SIDECAR: Final = replace(CONTAINER, name="side", ports=())
@@ -163,6 +177,18 @@ def test_a_restart_has_one_hash_in_every_time_zone() -> None:
         ({"containers": (CONTAINER, CONTAINER)}, "same name"),
         ({"init_containers": (CONTAINER,)}, "same name"),
         ({"termination_grace_seconds": -1}, "at least 0"),
+        (
+            {"init_containers": (replace(CONTAINER, name="first", startup_probe=READY),)},
+            "startupProbe: an init container has no probes: that it ended well is its proof",
+        ),
+        (
+            {"containers": (replace(CONTAINER, startup_probe=replace(READY, success_threshold=2)),)},
+            "startupProbe.successThreshold: of this probe it is 1, not 2",
+        ),
+        (
+            {"containers": (replace(CONTAINER, liveness_probe=replace(READY, success_threshold=3)),)},
+            "livenessProbe.successThreshold: of this probe it is 1, not 3",
+        ),
     ],
 )
 def test_a_workload_that_cannot_be_run_is_refused(changes: dict[str, object], message: str) -> None:
@@ -250,6 +276,39 @@ def test_a_value_with_which_no_container_can_be_started_is_refused(
         make()
 
 
+def test_only_a_readiness_probe_may_ask_for_several_successes() -> None:
+    ready = replace(READY, success_threshold=3)
+    workload = with_container(replace(CONTAINER, readiness_probe=ready))
+    assert workload.containers[0].readiness_probe == ready
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Probe, "exactly one of exec, httpGet and tcpSocket"),
+        (lambda: replace(READY, tcp_socket=TcpSocketAction(port=1)), "exactly one of"),
+        (lambda: replace(READY, initial_delay_seconds=-1), "initialDelaySeconds is between 0 and"),
+        (lambda: replace(READY, period_seconds=0), "periodSeconds is between 1 and"),
+        (lambda: replace(READY, timeout_seconds=0), "timeoutSeconds is between 1 and"),
+        (lambda: replace(READY, success_threshold=0), "successThreshold is between 1 and"),
+        (lambda: replace(READY, failure_threshold=2**31), "failureThreshold is between 1 and 2147483647"),
+        (lambda: ExecAction(command=()), "at least one word"),
+        (lambda: HttpGetAction(path="ready", port=80), "begins with '/'"),
+        (lambda: HttpGetAction(path="/a b", port=80), "%XX"),
+        (lambda: HttpGetAction(path="/a HTTP/1.1\r\nX: y", port=80), "is no path"),
+        (lambda: HttpGetAction(port=0), "a port is between 1 and 65535, not 0"),
+        (lambda: HttpGetAction(port=80, host="a/b"), "neither a name of a host nor an address"),
+        (lambda: TcpSocketAction(port=65536), "a port is between"),
+        (lambda: TcpSocketAction(port=1, host=""), "neither a name"),
+        (lambda: HttpHeader(name="X Y"), "no name of an HTTP header"),
+        (lambda: HttpHeader(name="X", value="a\r\nY: b"), "the value of X is not printable"),
+    ],
+)
+def test_a_probe_that_asks_for_nothing_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InvalidProbeError, match=message):
+        make()
+
+
 @pytest.mark.parametrize(
     ("workload", "features"),
     [
@@ -260,6 +319,7 @@ def test_a_value_with_which_no_container_can_be_started_is_refused(
             with_container(replace(CONTAINER, security_context=SecurityContext(privileged=True))),
             ("security-context",),
         ),
+        (with_container(replace(CONTAINER, liveness_probe=READY)), ("probes",)),
     ],
 )
 def test_a_workload_requires_what_it_uses(workload: DesiredWorkload, features: tuple[str, ...]) -> None:
