@@ -118,7 +118,9 @@ Decision: TypeAlias = Assigned | Held
 class Assignment:
     """One workload on one device, as it is kept. `platform` is the device's, `image` the child's.
 
-    `containers` are those that run together; None where a version before this one kept it.
+    `containers` are those that run together; None where a version before this one kept it. It is `available`
+    once it is proven and has been ready for `min_ready_seconds`, by the device's own clock; `prefetched` once
+    the device has the images of the release that is to follow.
     """
 
     workload: str
@@ -130,6 +132,16 @@ class Assignment:
     held: Condition | None
     standing: Standing
     containers: frozenset[str] | None = None
+    min_ready_seconds: int = 0
+    available: bool = False
+    prefetched: bool = False
+
+    def is_same_as(self, other: "Assignment") -> bool:
+        """Whether both give a device the same, however it stands."""
+        return (
+            replace(self, standing=other.standing, available=other.available, prefetched=other.prefetched)
+            == other
+        )
 
     @property
     def pin(self) -> Pin | None:

@@ -315,8 +315,7 @@ def _assign(device: Device, decisions: Sequence[Decision], before: Assignments) 
     for decision in decisions:
         new = make_assignment(decision, device.platform)
         old = before.get(new.workload)
-        same = old is not None and replace(old, standing=new.standing) == new
-        after[new.workload] = old if old is not None and same else new
+        after[new.workload] = old if old is not None and old.is_same_as(new) else new
     return after
 
 

@@ -119,9 +119,21 @@ def list_uncovered_workloads(connection: Connection) -> tuple[str, ...]:
 
 def read_assignment(row: ResultRow[Any]) -> Assignment:
     """An assignment from its row, whose first columns are the table's."""
-    (_, workload, platform, release, image_platform, child, config, reason, message, standing, names) = row[
-        : len(ASSIGNMENT.columns)
-    ]
+    (
+        _,
+        workload,
+        platform,
+        release,
+        image_platform,
+        child,
+        config,
+        reason,
+        message,
+        standing,
+        names,
+        *times,
+    ) = row[: len(ASSIGNMENT.columns)]
+    min_ready_seconds, available, prefetched = times
     return Assignment(
         workload=workload,
         platform=read_platform(platform),
@@ -132,6 +144,9 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         held=None if reason is None else Condition(reason=Reason(reason), message=message),
         standing=Standing(standing),
         containers=None if names is None else frozenset(names.split(_SEPARATOR)),
+        min_ready_seconds=min_ready_seconds,
+        available=available,
+        prefetched=prefetched,
     )
 
 
@@ -149,4 +164,7 @@ def _row(device: str, assignment: Assignment) -> Row:
         "held_message": None if held is None else held.message,
         "standing": assignment.standing.value,
         "containers": None if names is None else _SEPARATOR.join(sorted(names)),
+        "min_ready_seconds": assignment.min_ready_seconds,
+        "available": assignment.available,
+        "prefetched": assignment.prefetched,
     }

@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -282,6 +283,43 @@ class _Release(SQLModel, table=True):
     manifest: str
 
 
+class _Rollout(SQLModel, table=True):
+    """`body` is the rollout but for its members. It is looked at again at `due_at`, if that is set.
+
+    Only the newest of a workload can be `in_effect`: it decides which release devices are given.
+    """
+
+    __tablename__ = "rollout"
+    __table_args__ = (_of_workload(), Index("ix_rollout_due_at", "due_at"))
+
+    workload: str = Field(primary_key=True)
+    number: int = _number(primary_key=True)
+    revision: int = _number()
+    status: str
+    in_effect: bool
+    body: str
+    created_at: datetime = _time()
+    ended_at: datetime | None = _time(nullable=True)
+    due_at: datetime | None = _time(nullable=True)
+
+
+class _RolloutMember(SQLModel, table=True):
+    """A device in the newest rollout of a workload: the `revision` it is given, and how it does with it."""
+
+    __tablename__ = "rollout_member"
+    __table_args__ = (_of_device(), _of_workload(), Index("ix_rollout_member_workload", "workload", "device"))
+
+    device: str = Field(primary_key=True)
+    workload: str = Field(primary_key=True)
+    platform: str
+    revision: int | None = _number(nullable=True)
+    state: str
+    released_at: datetime | None = _time(nullable=True)
+    prefetches: bool
+    reason: str | None
+    message: str | None
+
+
 # Few are: the index costs the others nothing.
 _WHERE_HELD: Final[dict[str, Any]] = {
     f"{dialect}_where": text("held_reason IS NOT NULL") for dialect in ("sqlite", "postgresql")
@@ -292,6 +330,8 @@ class _Assignment(SQLModel, table=True):
     """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's.
 
     `containers`: the names of those that run together, joined by commas; null in rows older than it.
+    `available` once it is proven and has been ready for `min_ready_seconds`; `prefetched` once the device has
+    the images that it is to get ready.
     """
 
     __tablename__ = "assignment"
@@ -314,6 +354,9 @@ class _Assignment(SQLModel, table=True):
     held_message: str | None
     standing: str
     containers: str | None
+    min_ready_seconds: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    available: bool = Field(sa_column_kwargs={"server_default": false()})
+    prefetched: bool = Field(sa_column_kwargs={"server_default": false()})
 
 
 class _ImageFailure(SQLModel, table=True):
@@ -388,6 +431,8 @@ EVENT: Final[Table] = METADATA.tables["event"]
 REFUSAL: Final[Table] = METADATA.tables["refusal"]
 WORKLOAD: Final[Table] = METADATA.tables["workload"]
 RELEASE: Final[Table] = METADATA.tables["release"]
+ROLLOUT: Final[Table] = METADATA.tables["rollout"]
+ROLLOUT_MEMBER: Final[Table] = METADATA.tables["rollout_member"]
 ASSIGNMENT: Final[Table] = METADATA.tables["assignment"]
 IMAGE_FAILURE: Final[Table] = METADATA.tables["image_failure"]
 ALARM: Final[Table] = METADATA.tables["alarm"]
