@@ -58,6 +58,7 @@ from polyfleet_shared.workloads import (
     Protocol,
     ResourceLimits,
     RestartPolicy,
+    UpdateMethod,
 )
 
 INT64_MAX = 2**63 - 1
@@ -120,6 +121,7 @@ host_facts = st.builds(
     kernel=texts,
     podman_version=texts,
     boot_id=texts,
+    time_zone=texts,
 )
 
 inventories = st.builds(
@@ -160,6 +162,8 @@ workload_reports = st.builds(
     restarts=counters,
     pull=st.none() | st.builds(PullProgress, done=counters, total=counters),
     containers=st.lists(container_reports, max_size=2).map(tuple),
+    fallback=texts,
+    prefetched=st.lists(digests, max_size=2).map(tuple),
 )
 
 conditions = st.builds(Condition, reason=reasons, message=texts)
@@ -358,6 +362,7 @@ def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
         )
         for container in mounted[inits:]
     ]
+    min_ready_seconds = draw(st.integers(0, INT64_MAX - 1))
     return draw(
         st.builds(
             DesiredWorkload,
@@ -372,6 +377,10 @@ def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
             restart_policy=st.sampled_from(RestartPolicy),
             termination_grace_seconds=counters,
             host_network=st.booleans(),
+            min_ready_seconds=st.just(min_ready_seconds),
+            progress_deadline_seconds=st.integers(min_ready_seconds + 1, INT64_MAX),
+            update_method=st.sampled_from(UpdateMethod),
+            prefetch=st.lists(pinned_images, max_size=2).map(tuple),
             volumes=st.just(tuple(shared)),
             init_containers=st.just(tuple(mounted[:inits])),
             containers=st.just(tuple(mains)),

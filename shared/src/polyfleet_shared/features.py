@@ -6,7 +6,7 @@ An agent that lacks a feature holds the workload as `unsupported_feature` and to
 from enum import StrEnum
 
 from polyfleet_shared.pods import ANY_SECURITY_CONTEXT
-from polyfleet_shared.workloads import DesiredWorkload
+from polyfleet_shared.workloads import DEFAULT_PROGRESS_DEADLINE, DesiredWorkload, UpdateMethod
 
 
 class Feature(StrEnum):
@@ -14,8 +14,10 @@ class Feature(StrEnum):
 
     INIT_CONTAINERS = "init-containers"  # containers that end before the others begin
     PODS = "pods"  # several containers that share a network
+    PREFETCH = "prefetch"  # images that are pulled ahead of their release
     PROBES = "probes"
     SECURITY_CONTEXT = "security-context"
+    UPDATES = "updates"  # how an update is done, and when the device itself undoes it
     VOLUMES = "volumes"
 
 
@@ -25,8 +27,12 @@ def find_features(workload: DesiredWorkload) -> tuple[str, ...]:
     used = {
         Feature.INIT_CONTAINERS: bool(workload.init_containers),
         Feature.PODS: len(workload.containers) > 1,
+        Feature.PREFETCH: bool(workload.prefetch),
         Feature.PROBES: any(item.has_probes for item in containers),
         Feature.SECURITY_CONTEXT: any(item.security_context != ANY_SECURITY_CONTEXT for item in containers),
+        Feature.UPDATES: workload.min_ready_seconds > 0
+        or workload.progress_deadline_seconds != DEFAULT_PROGRESS_DEADLINE
+        or workload.update_method is not UpdateMethod.REPLACE,
         Feature.VOLUMES: bool(workload.volumes),
     }
     return tuple(feature.value for feature, is_used in used.items() if is_used)

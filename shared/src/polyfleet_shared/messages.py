@@ -77,7 +77,10 @@ class PlatformSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """The machine as its kernel and Podman describe it. Sizes in bytes; empty text where unknown."""
+    """The machine as its kernel and Podman describe it. Sizes in bytes; empty text where unknown.
+
+    `time_zone` is the name that IANA's data base has for it (`Europe/Berlin`).
+    """
 
     hostname: str
     machine: str
@@ -90,6 +93,7 @@ class HostFacts:
     kernel: str
     podman_version: str
     boot_id: str
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         _check_counter("cpuCount", self.cpu_count)
@@ -153,14 +157,16 @@ class Phase(StrEnum):
     FAILED = "failed"  # for a lasting reason: tried again only now and then
     HELD = "held"  # not acted on, for the stated reason
     STOPPING = "stopping"
+    ROLLED_BACK = "rolled_back"  # failed the device's own gate, so what ran before it runs again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerReport:
     """The proof of what runs.
 
-    `image_id` is the config digest of the image that the container was made from, `child` the pinned
-    manifest digest if it is among that image's repository digests, else None.
+    `image_id` is the config digest of the image that the container was made from. `child` is the pinned
+    manifest digest if it is among that image's repository digests and the container is of the wanted spec,
+    else None: one that an update of the environment is to replace is of the wanted image, and proves nothing.
     """
 
     name: str
@@ -191,6 +197,8 @@ class WorkloadReport:
     `name` and `release` are empty.
     `ready_seconds` is measured by the agent on its monotonic clock, since it saw the container ready;
     `restarts` counts starts after the first, of this spec, since the agent started.
+    `fallback` is the release that runs in place of one that the device rolled back; `prefetched` are the
+    children to be prefetched that are on the disk.
     """
 
     uid: str
@@ -204,8 +212,12 @@ class WorkloadReport:
     restarts: int = 0
     pull: PullProgress | None = None
     containers: tuple[ContainerReport, ...] = ()
+    fallback: str = ""
+    prefetched: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for child in self.prefetched:
+            check_digest(child)
         _check_counter("readySeconds", self.ready_seconds)
         _check_counter("restarts", self.restarts)
 
@@ -245,6 +257,7 @@ class EventKind(StrEnum):
     EXITED = "exited"
     REMOVED = "removed"
     HELD = "held"
+    ROLLED_BACK = "rolled_back"
     RUNTIME_LOST = "runtime_lost"
     RUNTIME_FOUND = "runtime_found"
     EVENTS_DROPPED = "events_dropped"

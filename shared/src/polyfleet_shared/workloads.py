@@ -25,6 +25,8 @@ from polyfleet_shared.reasons import Reason
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_PORT: Final = 65535
 
+DEFAULT_PROGRESS_DEADLINE: Final = 600  # seconds, as in a Kubernetes Deployment
+
 
 class InvalidWorkloadError(PolyfleetError, ValueError):
     """A value that no container can be started with."""
@@ -36,6 +38,13 @@ class RestartPolicy(StrEnum):
     ALWAYS = "Always"
     ON_FAILURE = "OnFailure"
     NEVER = "Never"
+
+
+class UpdateMethod(StrEnum):
+    """How a device brings new containers in the place of those that run."""
+
+    REPLACE = "replace"  # what runs is stopped first
+    START_FIRST = "start_first"  # what runs is stopped once the new is ready, where no port forbids it
 
 
 class Protocol(StrEnum):
@@ -121,6 +130,9 @@ class DesiredWorkload:
     make new containers of an unchanged spec. `requires` lists the wire features without which the
     document must not be acted on. The init containers run first, one after the other, each until it ends
     well; then all containers run together.
+    The device itself judges new containers: they have to be ready for `min_ready_seconds` within
+    `progress_deadline_seconds` of their start, else what ran before comes back. `prefetch` are images of a
+    release that may come, which are pulled while this one runs.
     """
 
     uid: str
@@ -134,6 +146,10 @@ class DesiredWorkload:
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_seconds: int = 10
     host_network: bool = False
+    min_ready_seconds: int = 0
+    progress_deadline_seconds: int = DEFAULT_PROGRESS_DEADLINE
+    update_method: UpdateMethod = UpdateMethod.REPLACE
+    prefetch: tuple[PinnedImage, ...] = ()
     volumes: tuple[Volume, ...] = ()
     init_containers: tuple[ContainerSpec, ...] = ()
     containers: tuple[ContainerSpec, ...]
@@ -154,6 +170,11 @@ class DesiredWorkload:
             raise InvalidWorkloadError("; ".join(str(problem) for problem in problems))
         if self.termination_grace_seconds < 0:
             raise InvalidWorkloadError("terminationGraceSeconds is at least 0")
+        if not 0 <= self.min_ready_seconds < self.progress_deadline_seconds:
+            raise InvalidWorkloadError(
+                "minReadySeconds is at least 0, and less than progressDeadlineSeconds: "
+                f"{self.min_ready_seconds} and {self.progress_deadline_seconds} are not"
+            )
 
     @property
     def all_containers(self) -> tuple[ContainerSpec, ...]:
@@ -175,8 +196,9 @@ class DesiredWorkload:
 
         It covers all containers: what one of them needs changed, the others were started beside. The
         release and the index are left out on purpose: a release that changes only other platforms'
-        children must not restart anything here. So are fields that hold their default: an agent that knows
-        more fields must not restart what uses none of them.
+        children must not restart anything here. So is how an update is done and judged, for it shapes
+        nothing that runs. So are fields that hold their default: an agent that knows more fields must not
+        restart what uses none of them.
         """
         shape = replace(
             self,
@@ -185,6 +207,10 @@ class DesiredWorkload:
             release="",
             revision=0,
             requires=(),
+            min_ready_seconds=0,
+            progress_deadline_seconds=DEFAULT_PROGRESS_DEADLINE,
+            update_method=UpdateMethod.REPLACE,
+            prefetch=(),
             init_containers=tuple(_strip_index(item) for item in self.init_containers),
             containers=tuple(_strip_index(item) for item in self.containers),
         )

@@ -63,6 +63,28 @@ def test_emulated_platforms_are_listed_only_where_they_are_wanted(tmp_path: Path
         assert [str(each.platform) for each in emulated] == (["linux/s390x"] if emulation else [])
 
 
+@pytest.mark.parametrize(
+    ("link", "text", "zone"),
+    [
+        ("/usr/share/zoneinfo/Europe/Berlin", "", "Europe/Berlin"),
+        ("../usr/share/zoneinfo/America/Argentina/Ushuaia", "Asia/Tokyo", "America/Argentina/Ushuaia"),
+        (None, "Asia/Tokyo\n", "Asia/Tokyo"),
+        ("/srv/my-zone", "Etc/GMT+2\n", "Etc/GMT+2"),
+        (None, "", ""),
+        ("/usr/share/zoneinfo/", "no zone at all\n", ""),
+    ],
+)
+def test_the_time_zone_is_the_one_that_the_clock_shows(
+    link: str | None, text: str, zone: str, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    if link is not None:
+        (tmp_path / "etc/localtime").symlink_to(link)
+    if text:
+        (tmp_path / "etc/timezone").write_text(text, encoding="utf-8")
+    assert LinuxHost(configured=None, disk=tmp_path, root=tmp_path).facts("").time_zone == zone
+
+
 @pytest.mark.parametrize("config", ["boot/config-{}", "lib/modules/{}/config"])
 def test_all_that_the_kernel_says_is_read(config: str, tmp_path: Path) -> None:
     files = {

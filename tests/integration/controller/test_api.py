@@ -80,6 +80,7 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
             "kernel": "6.1.0",
             "podmanVersion": "4.3.1",
             "bootId": "b",
+            "timeZone": "",
         },
         "incarnations": [{"incarnation": device.incarnation, "firstSeen": TIME}],
         "assignments": [
@@ -109,6 +110,8 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
                             "child": child,
                         }
                     ],
+                    "fallback": "",
+                    "prefetched": [],
                 },
             }
         ],

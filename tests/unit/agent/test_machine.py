@@ -27,7 +27,7 @@ from polyfleet_agent.core.events import (
 from polyfleet_shared.desired import read_desired, write_desired
 from polyfleet_shared.messages import Condition, EventKind, Phase, WorkloadReport
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload, RestartPolicy
+from polyfleet_shared.workloads import DesiredWorkload, EnvironmentVariable, HeldWorkload, RestartPolicy
 from simulation import Device, digest, document, hint, image, payload, workload
 
 
@@ -101,6 +101,22 @@ def test_a_workload_is_pulled_created_and_proven() -> None:
         EventKind.DOCUMENT_ACCEPTED,
         EventKind.PULL_FINISHED,
         EventKind.STARTED,
+    ]
+
+
+def test_an_update_of_the_environment_is_proven_by_its_own_containers_only() -> None:
+    device = deployed(workload())
+    [before] = last_report(device).containers
+    [main] = workload().containers
+    louder = replace(main, env=(EnvironmentVariable(name="LEVEL", value="debug"),))
+    receive(device, 2, replace(workload(), containers=(louder,)))
+    device.answer()
+    [same] = last_report(device).containers
+    assert (before.child, before.running) == (main.image.child, True)
+    assert (same.child, same.running, same.image_id) == (None, True, main.image.config)
+    device.settle()
+    assert [(item.child, item.running) for item in last_report(device).containers] == [
+        (main.image.child, True)
     ]
 
 

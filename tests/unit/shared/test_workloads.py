@@ -38,6 +38,7 @@ from polyfleet_shared.workloads import (
     InvalidWorkloadError,
     ResourceLimits,
     RestartPolicy,
+    UpdateMethod,
 )
 
 IMAGE: Final = PinnedImage(
@@ -79,6 +80,10 @@ SAME: Final = {
         replace(CONTAINER, image=replace(IMAGE, index=f"sha256:{'d' * 64}"))
     ),
     "a feature required": replace(WORKLOAD, requires=("gpu",)),
+    "a longer gate": replace(WORKLOAD, min_ready_seconds=30),
+    "another deadline": replace(WORKLOAD, progress_deadline_seconds=60),
+    "another method": replace(WORKLOAD, update_method=UpdateMethod.START_FIRST),
+    "something to prefetch": replace(WORKLOAD, prefetch=(IMAGE,)),
 }
 
 DIFFERENT: Final = {
@@ -320,10 +325,20 @@ def test_a_probe_that_asks_for_nothing_is_refused(make: Callable[[], object], me
             ("security-context",),
         ),
         (with_container(replace(CONTAINER, liveness_probe=READY)), ("probes",)),
+        (replace(WORKLOAD, min_ready_seconds=1), ("updates",)),
+        (replace(WORKLOAD, progress_deadline_seconds=601), ("updates",)),
+        (replace(WORKLOAD, update_method=UpdateMethod.START_FIRST), ("updates",)),
+        (replace(WORKLOAD, prefetch=(IMAGE,)), ("prefetch",)),
     ],
 )
 def test_a_workload_requires_what_it_uses(workload: DesiredWorkload, features: tuple[str, ...]) -> None:
     assert find_features(workload) == features
+
+
+@pytest.mark.parametrize(("ready", "deadline"), [(-1, 600), (600, 600), (0, 0), (11, 10)])
+def test_a_gate_that_nothing_can_pass_is_refused(ready: int, deadline: int) -> None:
+    with pytest.raises(InvalidWorkloadError, match=f"minReadySeconds .* {ready} and {deadline} are not"):
+        replace(WORKLOAD, min_ready_seconds=ready, progress_deadline_seconds=deadline)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])

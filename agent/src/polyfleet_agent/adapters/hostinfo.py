@@ -1,6 +1,7 @@
 """The machine, as psutil, /proc and /etc/os-release describe it."""
 
 import platform as machine
+import re
 import socket
 import struct
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from polyfleet_shared.platforms import Platform
 
 _ROOT: Final = Path("/")
 _CPUINFO: Final = Path("/proc/cpuinfo")
+_ZONES: Final = "/zoneinfo/"  # the end of the path below which zones lie, wherever that is
+_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+./-]{0,63}")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # Where distributions put what the kernel was built with; {} is its release.
 _KERNEL_CONFIGS: Final = ("boot/config-{}", "lib/modules/{}/config")
@@ -60,6 +63,7 @@ class LinuxHost:
             kernel=machine.release(),
             podman_version=podman_version,
             boot_id=_read_text(_BOOT_ID).strip(),
+            time_zone=find_time_zone(self._root),
         )
 
     def platform(self) -> DetectedPlatform:
@@ -108,6 +112,17 @@ def find_cpu_model(cpuinfo: str) -> str:
         if colon and value.strip():
             values.setdefault(key.strip(), value.strip())
     return next((values[key] for key in _MODEL_KEYS if key in values), "")
+
+
+def find_time_zone(root: Path = _ROOT) -> str:
+    """IANA's name of the zone in /etc/localtime (localtime(5)) or /etc/timezone; empty if none is set."""
+    try:
+        target = str((root / "etc/localtime").readlink())
+    except OSError:
+        target = ""
+    _, _, linked = target.rpartition(_ZONES)
+    names = (linked if _ZONES in target else "", _read_text(root / "etc/timezone").strip())
+    return next((name for name in names if _ZONE.fullmatch(name)), "")
 
 
 def _read_handlers(directory: Path) -> tuple[Handler, ...]:

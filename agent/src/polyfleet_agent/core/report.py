@@ -97,7 +97,8 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
 def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:
     spec = None if workload.target is None else workload.target.container(container.container)
     image = None if spec is None else spec.image
-    proven = image is not None and container.proves(image)
+    # One of another spec may be of the same image: it shows that the image is there, not that this runs.
+    proven = image is not None and container in workload.current and container.proves(image)
     return ContainerReport(
         name=container.container,
         container_id=container.container_id,

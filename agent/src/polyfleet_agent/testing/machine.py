@@ -47,6 +47,7 @@ class FakeHost:
             kernel="6.1.0",
             podman_version=podman_version,
             boot_id="11111111-2222-3333-4444-555555555555",
+            time_zone="Europe/Berlin",
         )
 
     def platform(self) -> DetectedPlatform:

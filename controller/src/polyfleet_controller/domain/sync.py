@@ -45,12 +45,15 @@ class Pin:
 def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
     """The standing of a workload; a pin of None is one that the controller holds.
 
-    A report about another release says nothing about this one.
+    A report about another release says nothing about this one. On a device that has rolled it back, what
+    runs is another, whatever its image.
     """
     if pin is None:
         return Standing.HELD
     if report is None or report.release != pin.release:
         return Standing.PENDING
+    if report.phase is Phase.ROLLED_BACK:
+        return Standing.FAILING
     if _proves_running(pin, report):
         return Standing.RUNNING
     if report.phase is Phase.COMPLETED and _proves_completion(pin, report.containers):
