@@ -1,0 +1,1 @@
+"""How a workload's devices come to a new release: in waves, each platform by itself. Pure."""
