@@ -29,6 +29,7 @@ from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.scheduling.requests import WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, Toleration, TolerationOperator
 from polyfleet_shared.workloads import RestartPolicy
+from rollout_strategies import strategies as rollout_strategies
 from strategies import container_ports, environment_variables, names, repositories, texts
 
 LIMIT = 2**63 - 1
@@ -127,5 +128,8 @@ manifests = st.builds(
         ),
         replicas=st.none() | st.integers(0, 3),
         on_uncovered=st.sampled_from(OnUncovered),
+        min_ready_seconds=st.just(10) | st.integers(0, 100),
+        progress_deadline_seconds=st.just(600) | st.integers(101, 1000),
+        rollout=st.none() | rollout_strategies,
     ),
 )

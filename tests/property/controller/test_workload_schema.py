@@ -59,7 +59,7 @@ def test_a_field_that_nobody_knows_is_refused_wherever_it_stands(data: st.DataOb
     assert not VALIDATOR.is_valid(document)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/kubernetes.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/kubernetes.md", "docs/rollouts.md"])
 def test_the_examples_of_the_documents_are_valid(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -84,6 +84,12 @@ def test_the_examples_of_the_documents_are_valid(page: str) -> None:
         (("spec", "template", "spec", "restartPolicy"), "always"),
         (("spec", "template", "spec", "topologySpreadConstraints"), [{"topologyKey": "a", "maxSkew": 0}]),
         (("spec", "template", "spec", "hostNetwork"), "yes"),
+        (("spec", "minReadySeconds"), -1),
+        (("spec", "rollout"), {"waves": []}),
+        (("spec", "rollout"), {"waves": ["0%", "100%"]}),
+        (("spec", "rollout"), {"maxUnavailable": 0}),
+        (("spec", "rollout"), {"successThreshold": 95}),
+        (("spec", "rollout"), {"windows": {"switch": [{"schedule": "0 2 * *", "durationSeconds": 60}]}}),
     ],
 )
 def test_what_the_codec_refuses_the_schema_refuses(path: tuple[str, ...], value: object) -> None:
@@ -102,6 +108,19 @@ def test_what_the_codec_refuses_the_schema_refuses(path: tuple[str, ...], value:
     with pytest.raises(DecodeError):
         read_manifest(changed)
     assert not VALIDATOR.is_valid(changed)
+
+
+def test_waves_are_written_as_numbers_percentages_or_objects() -> None:
+    rollout = {"waves": [1, "10%", {"devices": 50, "approval": True}, "100%"], "maxUnavailable": 2}
+    spec = {"template": {"spec": {"containers": [{"name": "main", "image": "example.com/hello"}]}}}
+    document = {
+        "apiVersion": "polyfleet.io/v1",
+        "kind": "Workload",
+        "metadata": {"name": "hello"},
+        "spec": {**spec, "rollout": rollout},
+    }
+    read_manifest(document)
+    assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
 
 def test_the_schema_is_a_schema_and_complete_in_itself() -> None:

@@ -56,6 +56,7 @@ metadata:
   labels: {example.com/team: tills}
 spec:
   replicas: 2
+  minReadySeconds: 10
   selector:
     matchLabels: {app.kubernetes.io/name: till}
   template:

@@ -56,7 +56,6 @@ from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, Proto
 FILES: Final = Path(__file__).parent / "kubernetes"
 LATER: Final = "not supported in this version; leave it out"
 NO_SECRETS: Final = "no secret travels in a device's document yet; write the value, or leave it out"
-NO_ROLLOUTS: Final = "there are no rollouts yet: a change goes to all devices at once; leave it out"
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
 
 
@@ -382,8 +381,18 @@ REFUSED: Final[dict[str, list[str]]] = {
         )
     ],
     "deployment-contradictions.yaml": [
-        f"1: spec.minReadySeconds: only 0 is taken: {NO_ROLLOUTS}",
-        f'1: spec.strategy.rollingUpdate.maxUnavailable: only "25%" is taken: {NO_ROLLOUTS}',
+        (
+            "1: spec.paused: only false is taken: `polyfleet rollout pause` pauses a rollout, its manifest "
+            "does not; leave it out"
+        ),
+        (
+            '1: spec.strategy.type: only "RollingUpdate" or "Recreate" is taken: devices come to a release '
+            "in waves, and each stops the old before it starts the new"
+        ),
+        (
+            '1: spec.strategy.rollingUpdate.maxSurge: only "25%" or 0 or "0%" is taken: a device runs a '
+            "workload once at most, so nothing surges; in our own kind, rollout.method: startFirst"
+        ),
         (
             '1: spec.template.spec.dnsPolicy: only "ClusterFirst" or "ClusterFirstWithHostNet" or "Default" '
             "is taken: names are resolved as the device resolves them"
@@ -400,6 +409,7 @@ REFUSED: Final[dict[str, list[str]]] = {
             "1: spec.template.spec.restartPolicy: only Always is possible in a Deployment; write a Pod "
             "for Never"
         ),
+        "1: spec.strategy.rollingUpdate.partition: unknown field",
         (
             '1: spec.template.spec.nodeSelector["beta.kubernetes.io/arch"]: it contradicts '
             "kubernetes.io/arch, which is its name of today"
@@ -420,6 +430,10 @@ REFUSED: Final[dict[str, list[str]]] = {
             "'.' and '-'"
         ),
         "1: spec.template.spec.containers[0].env[1]: '9' is no name for an environment variable",
+        (
+            "1: spec.strategy.rollingUpdate.maxUnavailable: '0' is no number of devices: write 1 to 1000000, "
+            "or 1% to 100%"
+        ),
     ],
     "daemonset-configmap-mistakes.yaml": [
         '1: data["port"]: expected a text, got the number 8080',
@@ -428,7 +442,10 @@ REFUSED: Final[dict[str, list[str]]] = {
             "by itself; leave it out"
         ),
         "4: spec.replicas: a DaemonSet runs on every device; write a Deployment to say how many",
-        f'4: spec.updateStrategy.type: only "RollingUpdate" is taken: {NO_ROLLOUTS}',
+        (
+            '4: spec.updateStrategy.type: only "RollingUpdate" is taken: nobody deletes a device\'s '
+            "containers by hand; a wave with approval waits for an operator"
+        ),
         (
             "4: spec.template.spec.containers[0].envFrom[1].configMapRef: of the key '9lives': '9lives' is "
             "no name for an environment variable; write another prefix"

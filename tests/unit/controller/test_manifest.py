@@ -151,6 +151,19 @@ def test_manifests_that_mean_the_same_are_the_same_document() -> None:
     assert encode(read_manifest(other)) == encode(read_manifest(FULL))
 
 
+def test_numbers_of_devices_are_written_as_numbers_or_as_text() -> None:
+    plain = change(MINIMAL, "spec.rollout", {"waves": [1, "10%", "100%"], "maxUnavailable": 2})
+    spelled_out = change(
+        MINIMAL,
+        "spec.rollout",
+        {
+            "waves": [{"devices": "1"}, {"devices": "10%", "approval": False}, {"devices": "100%"}],
+            "maxUnavailable": "2",
+        },
+    )
+    assert read_manifest(plain) == read_manifest(spelled_out)
+
+
 def test_all_problems_are_told_at_once() -> None:
     document = {
         "apiVersion": "polyfleet.io/v1",
@@ -404,6 +417,31 @@ def test_a_pod_of_several_containers_is_checked_as_one() -> None:
             "metadata.labels",
             {"a": "-"},
             "metadata.labels[\"a\"]: a label's value is up to 63 of letters, digits, '-', '_' and '.'",
+        ),
+        (
+            "spec.rollout",
+            {"waves": [0, "100%"]},
+            ("spec.rollout.waves[0].devices: '0' is no number of devices: write 1 to 1000000, or 1% to 100%"),
+        ),
+        (
+            "spec.rollout",
+            {"waves": [{"devices": 1, "approvals": 2}, "100%"]},
+            "spec.rollout.waves[0].approvals: unknown field",
+        ),
+        (
+            "spec.rollout",
+            {"onFailure": "stop"},
+            ('spec.rollout.onFailure: expected one of rollback, pause, got the text "stop"'),
+        ),
+        (
+            "spec.progressDeadlineSeconds",
+            10,
+            "spec.progressDeadlineSeconds: is to be above minReadySeconds, 10",
+        ),
+        (
+            "spec.strategy",
+            {"type": "Recreate"},
+            "spec.strategy: has no meaning here: write rollout, with its maxUnavailable",
         ),
         ("status", {}, "status: has no meaning here: Polyfleet keeps this itself; leave it out"),
     ],

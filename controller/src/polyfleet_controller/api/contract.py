@@ -29,6 +29,17 @@ from polyfleet_controller.domain.pod_placement import (
     TopologySpreadConstraint,
 )
 from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_controller.domain.rollout.strategy import (
+    MAX_SECONDS,
+    MAX_WAVES,
+    Amount,
+    Percentage,
+    Pulls,
+    Schedule,
+    Strategy,
+    Wave,
+    Window,
+)
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.pages import MAX_LIMIT
 from polyfleet_shared.codec import json_name
@@ -41,6 +52,7 @@ NAME_PATTERN: Final = f"^{_NAME}$"
 
 _PLATFORM_PART: Final = "[a-z0-9][a-z0-9._-]{0,31}"
 _PORT: Final[Schema] = {"minimum": 1, "maximum": 65535}
+_AMOUNT: Final = "^([1-9][0-9]{0,6}|[1-9][0-9]?%|100%)$"
 
 # What the annotations cannot say. The codec stays the judge: it refuses more than a schema can.
 REFINEMENTS: Final[Refinements] = {
@@ -53,7 +65,21 @@ REFINEMENTS: Final[Refinements] = {
         "containers": {"minItems": 1, "maxItems": 1},
         "terminationGracePeriodSeconds": {"minimum": 0, "maximum": 24 * 60 * 60},
     },
-    WorkloadSpec: {"replicas": {"minimum": 0, "maximum": 1_000_000}},
+    WorkloadSpec: {
+        "replicas": {"minimum": 0, "maximum": 1_000_000},
+        "minReadySeconds": {"minimum": 0, "maximum": MAX_SECONDS},
+        "progressDeadlineSeconds": {"minimum": 1, "maximum": MAX_SECONDS},
+    },
+    Strategy: {
+        "waves": {"minItems": 1, "maxItems": MAX_WAVES},
+        "waveDeadlineSeconds": {"minimum": 1, "maximum": MAX_SECONDS},
+    },
+    Wave: {"": {"type": ["object", "string", "integer"], "pattern": _AMOUNT, "minimum": 1}},
+    Amount: {"": {"type": ["string", "integer"], "pattern": _AMOUNT, "minimum": 1, "examples": [1, "10%"]}},
+    Percentage: {"": {"pattern": "^([1-9][0-9]?|100)%$", "examples": ["95%"]}},
+    Schedule: {"": {"pattern": "^\\S+( \\S+){4}$", "examples": ["0 2 * * 6"]}},
+    Window: {"durationSeconds": {"minimum": 60, "maximum": 7 * 24 * 60 * 60}},
+    Pulls: {"perRegistry": {"minimum": 1}, "perTopology": {"minimum": 1}},
     NodeSelector: {"nodeSelectorTerms": {"minItems": 1}},
     PreferredSchedulingTerm: {"weight": {"minimum": 1, "maximum": 100}},
     TopologySpreadConstraint: {"maxSkew": {"minimum": 1}},

@@ -12,6 +12,7 @@ from typing import Final, Self
 from polyfleet_controller.domain.images import ImageReference, IndexChild
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
+from polyfleet_controller.domain.manifest_spelling import respell
 from polyfleet_controller.domain.pod_placement import NO_AFFINITY, Affinity, TopologySpreadConstraint
 from polyfleet_controller.domain.pod_volumes import (
     ANY_POD_SECURITY_CONTEXT,
@@ -19,6 +20,13 @@ from polyfleet_controller.domain.pod_volumes import (
     VolumeTemplate,
 )
 from polyfleet_controller.domain.quantities import Quantity
+from polyfleet_controller.domain.rollout.strategy import (
+    DEFAULT_MIN_READY_SECONDS,
+    DEFAULT_PROGRESS_DEADLINE_SECONDS,
+    DEFAULT_STRATEGY,
+    Strategy,
+    find_pace_problems,
+)
 from polyfleet_controller.domain.scheduling.candidates import HostPort, Resources
 from polyfleet_controller.domain.scheduling.requests import (
     Everywhere,
@@ -258,17 +266,30 @@ class OnUncovered(StrEnum):
 class WorkloadSpec:
     """What runs. Where: on so many devices as `replicas` says, without it on every device that can.
 
-    `on_uncovered` decides about the devices meant for it that its image does not cover.
+    `on_uncovered` decides about the devices meant for it that its image does not cover. A device is good with
+    a release once it was ready for `min_ready_seconds`, and has `progress_deadline_seconds` to come to it.
+    Without `rollout`, the first release goes to all devices at once, and later ones by the defaults.
     """
 
     template: PodTemplate
     replicas: int | None = None
     on_uncovered: OnUncovered = OnUncovered.REFUSE
+    min_ready_seconds: int = DEFAULT_MIN_READY_SECONDS
+    progress_deadline_seconds: int = DEFAULT_PROGRESS_DEADLINE_SECONDS
+    rollout: Strategy | None = None
 
     def __post_init__(self) -> None:
+        problems = [*find_pace_problems(self.min_ready_seconds, self.progress_deadline_seconds)]
         if self.replicas is not None and not 0 <= self.replicas <= _MAX_REPLICAS:
             message = f"expected 0 to {_MAX_REPLICAS}, got {self.replicas}"
-            raise DecodeError((Problem(path="replicas", message=message),))
+            problems.append(Problem(path="replicas", message=message))
+        if problems:
+            raise DecodeError(tuple(problems))
+
+    @property
+    def strategy(self) -> Strategy:
+        """How releases after the first are rolled out."""
+        return DEFAULT_STRATEGY if self.rollout is None else self.rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,36 +343,9 @@ def read_manifest(document: object) -> WorkloadManifest:
     if refusals:
         raise DecodeError(refusals)
     try:
-        return decode(WorkloadManifest, _spell_quantities(document))
+        return decode(WorkloadManifest, respell(document))
     except DecodeError as error:
         raise DecodeError(explain_refusals(error.problems)) from None
-
-
-def _spell_quantities(document: object) -> object:
-    """Turn numbers into text where a quantity is wanted: Kubernetes takes `cpu: 1` and `cpu: "1"` alike."""
-    pod = ("spec", "template", "spec")
-    for path in (
-        *(
-            (containers, "*", "resources", kind, "*")
-            for containers in ("containers", "initContainers")
-            for kind in ("limits", "requests")
-        ),
-        ("volumes", "*", "emptyDir", "sizeLimit"),
-    ):
-        document = _map(document, (*pod, *path))
-    return document
-
-
-def _map(document: object, path: tuple[str, ...]) -> object:
-    if not path:
-        return repr(document) if type(document) in (int, float) else document
-    head, *rest = path
-    tail = tuple(rest)
-    if isinstance(document, list) and head == "*":
-        return [_map(item, tail) for item in document]
-    if isinstance(document, dict):
-        return {key: _map(item, tail) if head in (key, "*") else item for key, item in document.items()}
-    return document
 
 
 def _find_ports(pod: PodSpec) -> Iterable[HostPort]:

@@ -38,19 +38,11 @@ _METADATA: Final = {
 }
 _SPEC: Final = {
     "selector": "has no meaning here: a workload knows its own containers",
+    "paused": "has no meaning here: `polyfleet rollout pause` pauses a rollout, its manifest does not",
     **dict.fromkeys(
-        (
-            "minReadySeconds",
-            "paused",
-            "placement",
-            "progressDeadlineSeconds",
-            "revisionHistoryLimit",
-            "rollout",
-            "strategy",
-            "updateStrategy",
-        ),
-        _LATER,
+        ("strategy", "updateStrategy"), "has no meaning here: write rollout, with its maxUnavailable"
     ),
+    **dict.fromkeys(("placement", "revisionHistoryLimit"), _LATER),
 }
 _POD: Final = {
     "ephemeralContainers": "has no meaning here: a device runs what its release names, nothing on the side",

@@ -22,6 +22,11 @@ from polyfleet_controller.domain.kubernetes.json_objects import (
 from polyfleet_controller.domain.kubernetes.kinds import DEPLOYMENT, POD
 from polyfleet_controller.domain.kubernetes.node_labels import rename_labels
 from polyfleet_controller.domain.kubernetes.selectors import check_selector
+from polyfleet_controller.domain.kubernetes.update_strategies import (
+    OURS,
+    find_path,
+    settle_update_strategy,
+)
 from polyfleet_controller.domain.kubernetes.volumes import settle_volumes
 from polyfleet_controller.domain.manifest import (
     API_VERSION,
@@ -40,10 +45,14 @@ _POD_SPEC: Final = "spec.template.spec"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a workload was read from: `prefix` leads to it in a List, `pod` to its PodSpec from there."""
+    """Where a workload was read from: `prefix` leads to it in a List, `pod` to its PodSpec from there.
+
+    `unavailable` leads to what says how many of its devices may be down at a time.
+    """
 
     prefix: str = ""
     pod: str = _POD_SPEC
+    unavailable: str = OURS
 
     def locate(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
         """Problems of the workload, with their paths in the document that it was read from."""
@@ -54,6 +63,8 @@ class Origin:
     def _locate(self, path: str) -> str:
         if path == _POD_SPEC or path.startswith((f"{_POD_SPEC}.", f"{_POD_SPEC}[")):
             path = self.pod + path.removeprefix(_POD_SPEC)
+        if path == OURS:
+            path = self.unavailable
         return f"{self.prefix}.{path}".strip(".")
 
 
@@ -74,7 +85,7 @@ def convert(document: JsonObject, config_maps: ConfigMaps) -> WorkloadManifest:
 class _Conversion:
     def __init__(self, document: JsonObject, config_maps: ConfigMaps) -> None:
         self._kind = str(document["kind"])
-        self._origin = Origin(pod=find_pod_spec(self._kind))
+        self._origin = Origin(pod=find_pod_spec(self._kind), unavailable=find_path(self._kind))
         self._config_maps = config_maps
         sifted, problems = sift(object_at(copy_without_nulls(document)), self._kind)
         self._document = sifted
@@ -93,6 +104,7 @@ class _Conversion:
         if not is_pod:
             self._problems += check_selector(selector, texts_in(labels), "spec.selector")
             self._problems += self._check_restart(pod)
+            self._problems += settle_update_strategy(self._spec, self._kind)
         self._problems += rename_labels(pod, self._origin.pod)
         self._problems += self._settle_spreads(pod, selector, texts_in(labels))
         namespace = str(self._metadata.get("namespace", DEFAULT_NAMESPACE))

@@ -10,6 +10,7 @@ from polyfleet_controller.domain.kubernetes.expansion import escape
 from polyfleet_controller.domain.kubernetes.fields import CONTAINER_LISTS
 from polyfleet_controller.domain.kubernetes.json_objects import JsonObject, list_at, object_at, objects_in
 from polyfleet_controller.domain.kubernetes.kinds import DAEMON_SET, DEPLOYMENT, KINDS, POD
+from polyfleet_controller.domain.kubernetes.update_strategies import write_update_strategy
 from polyfleet_controller.domain.manifest import Metadata, Name, WorkloadManifest
 from polyfleet_controller.domain.pod_placement import TopologySpreadConstraint
 from polyfleet_shared.codec import encode
@@ -20,7 +21,11 @@ from polyfleet_shared.workloads import RestartPolicy
 SELECTED_LABEL: Final = "app.kubernetes.io/name"
 
 _POD_SPEC: Final = "spec.template.spec"
-_SAID: Final = frozenset({"template", "replicas"})
+_SAID: Final = {
+    POD: frozenset({"template", "replicas", "rollout"}),
+    DAEMON_SET: frozenset({"template", "replicas", "minReadySeconds", "rollout"}),
+    DEPLOYMENT: frozenset({"template", "replicas", "minReadySeconds", "progressDeadlineSeconds", "rollout"}),
+}
 
 
 def export_kubernetes(manifest: WorkloadManifest) -> tuple[JsonObject, tuple[Problem, ...]]:
@@ -33,6 +38,7 @@ class _Export:
         self._manifest = manifest
         self._pod = object_at(encode(manifest.spec.template.spec, omit_defaults=True))
         self._kind = self._choose_kind()
+        self._updates = write_update_strategy(manifest.spec.rollout, self._kind)
         self._unsaid: list[Problem] = []
         metadata = manifest.metadata
         self._own = {SELECTED_LABEL: str(metadata.name)} if self._kind != POD else dict(metadata.labels)
@@ -43,8 +49,9 @@ class _Export:
         self._unsaid += [
             Problem(path=f"spec.{name}", message="there is no such field in Kubernetes")
             for name in spec
-            if name not in _SAID
+            if name not in _SAID[self._kind]
         ]
+        self._unsaid += self._updates.unsaid
         self._settle_restart()
         self._settle_spreads()
         if not object_at(self._pod, "nodeSelector"):
@@ -81,8 +88,14 @@ class _Export:
             "selector": {"matchLabels": dict[str, JsonValue](self._own)},
             "template": {"metadata": {"labels": dict[str, JsonValue](labels)}, "spec": self._pod},
         }
-        replicas = self._manifest.spec.replicas
-        return spec if replicas is None else {"replicas": replicas, **spec}
+        wanted = self._manifest.spec
+        if wanted.replicas is not None:
+            spec["replicas"] = wanted.replicas
+        # Written out, as Kubernetes has another default.
+        spec["minReadySeconds"] = wanted.min_ready_seconds
+        if "progressDeadlineSeconds" in encode(wanted, omit_defaults=True) and self._kind == DEPLOYMENT:
+            spec["progressDeadlineSeconds"] = wanted.progress_deadline_seconds
+        return {**spec, **self._updates.fields}
 
     def _settle_restart(self) -> None:
         policy = self._pod.get("restartPolicy")

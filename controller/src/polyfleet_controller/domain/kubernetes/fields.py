@@ -32,7 +32,10 @@ CONTAINER_LISTS: Final = ("initContainers", "containers")
 
 _RECORD: Final = Rule(values=None, reason="a record that the cluster keeps, and no wish")
 _NO_CLUSTER: Final = "there is no cluster around a device"
-_NO_ROLLOUTS: Final = "there are no rollouts yet: a change goes to all devices at once; leave it out"
+_NOT_BY_MANIFEST: Final = "`polyfleet rollout pause` pauses a rollout, its manifest does not; leave it out"
+_ONCE: Final = (
+    "a device runs a workload once at most, so nothing surges; in our own kind, rollout.method: startFirst"
+)
 _NOT_READ: Final = "nobody reads a termination message; the log is kept"
 _NOTHING: Final = "asks for nothing"
 _NO_ITEMS: Final = Rule(values=([],), reason=_NOTHING, others_go_on=True)
@@ -54,24 +57,23 @@ ANNOTATIONS: Final = {
     "kubectl.kubernetes.io/last-applied-configuration": _RECORD,
 }
 DEPLOYMENT: Final = {
-    "minReadySeconds": Rule(values=(0,), reason=_NO_ROLLOUTS),
-    "paused": Rule(values=(False,), reason=_NO_ROLLOUTS),
-    "progressDeadlineSeconds": Rule(values=(600,), reason=_NO_ROLLOUTS),
+    "paused": Rule(values=(False,), reason=_NOT_BY_MANIFEST),
     "revisionHistoryLimit": Rule(values=(10,), reason="every release is kept"),
-    "strategy": Rule(
-        values=({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},),
-        reason=_NO_ROLLOUTS,
+    "strategy.rollingUpdate.maxSurge": Rule(values=("25%", 0, "0%"), reason=_ONCE),
+    "strategy.type": Rule(
+        values=("RollingUpdate", "Recreate"),
+        reason="devices come to a release in waves, and each stops the old before it starts the new",
     ),
 }
 DAEMON_SET: Final = {
-    "minReadySeconds": Rule(values=(0,), reason=_NO_ROLLOUTS),
     "replicas": Rule(
         values=(), reason="a DaemonSet runs on every device; write a Deployment to say how many"
     ),
     "revisionHistoryLimit": Rule(values=(10,), reason="every release is kept"),
-    "updateStrategy": Rule(
-        values=({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},),
-        reason=_NO_ROLLOUTS,
+    "updateStrategy.rollingUpdate.maxSurge": Rule(values=(0, "0%"), reason=_ONCE),
+    "updateStrategy.type": Rule(
+        values=("RollingUpdate",),
+        reason="nobody deletes a device's containers by hand; a wave with approval waits for an operator",
     ),
 }
 POD_SPEC: Final = {

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import DecodeError, Problem
+from polyfleet_shared.workloads import UpdateMethod
 
 DEFAULT_MIN_READY_SECONDS: Final = 10
 DEFAULT_PROGRESS_DEADLINE_SECONDS: Final = 600
@@ -114,6 +115,11 @@ class Method(StrEnum):
 
     REPLACE = "replace"  # the old ones stop, the new ones start
     START_FIRST = "startFirst"  # the new ones start beside the old ones; no port of the device may be theirs
+
+    @property
+    def on_wire(self) -> UpdateMethod:
+        """The same, as devices are told."""
+        return UpdateMethod.REPLACE if self is Method.REPLACE else UpdateMethod.START_FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
