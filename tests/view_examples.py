@@ -341,6 +341,7 @@ WORKLOAD: Final = WorkloadView(
     namespace="default",
     name="hello",
     generation=3,
+    resource_version="3-0123456789abcdef",
     observed_generation=2,
     created_at=ago(days=3),
     updated_at=ago(minutes=5),

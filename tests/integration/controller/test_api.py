@@ -325,6 +325,7 @@ def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: P
         "namespace": "default",
         "name": "hello",
         "generation": 1,
+        "resourceVersion": applied["resourceVersion"],
         "observedGeneration": 1,
         "createdAt": TIME,
         "updatedAt": TIME,

@@ -378,6 +378,32 @@ def test_a_failure_of_ours_tells_the_client_nothing_of_our_insides(backend: Back
     )
 
 
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_a_manifest_of_an_old_state_is_refused(api: Api, image: PushedImage, dry_run: str) -> None:
+    document = manifest(image.reference)
+    seen = api.ask("PUT", HELLO, document).json()["workload"]["resourceVersion"]
+    document["spec"]["replicas"] = 5
+    now = api.ask("PUT", HELLO, document).json()["workload"]["resourceVersion"]
+    before = api.ask("GET", HELLO).json()
+    document["spec"]["replicas"] = 2
+    document["metadata"]["resourceVersion"] = seen
+    answers = [
+        api.ask("PUT", HELLO, document, params={"dryRun": dry_run}),
+        api.ask("DELETE", HELLO, params={"resourceVersion": seen}),
+    ]
+    detail = (
+        f"the workload default/hello is at resourceVersion {now}, not {seen}: it was changed meanwhile, last "
+        "at 1990-05-01 10:00:00Z. Nothing is done; read it anew and make your change there, or leave "
+        "resourceVersion out to do it all the same"
+    )
+    changed = problem("conflict", detail, ("spec.replicas", "is there now: 5"))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (409, {**changed, "resourceVersion": now})
+    ] * 2
+    assert api.ask("GET", HELLO).json() == before
+    assert api.ask("DELETE", HELLO, params={"resourceVersion": now}).status_code == 204
+
+
 def test_one_of_many_at_once_creates_and_the_others_change_nothing(api: Api, image: PushedImage) -> None:
     document = manifest(image.reference)
     with ThreadPoolExecutor(8) as pool:

@@ -92,13 +92,13 @@ bounded = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def validate(case: schemathesis.Case[Any]) -> None:
     """Send a request and check the answer by everything that the document says.
 
-    A schema cannot say which cursors we made, what a selector is, nor which of the manifests and marks of its
-    shape make sense, nor which images a registry has.
+    A schema cannot say which cursors and versions we made, what a selector is, nor which of the manifests and
+    marks of its shape make sense, nor which images a registry has.
     """
     is_beyond = (
         case.method in ("PUT", "PATCH")
         or case.path == IMAGE_CHECK
-        or bool({"cursor", "selector"} & case.query.keys())
+        or bool({"cursor", "selector", "resourceVersion"} & case.query.keys())
     )
     case.call_and_validate(excluded_checks=[positive_data_acceptance] if is_beyond else None)
 

@@ -106,6 +106,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
         {"items": {"type": "string", "pattern": "^[^=\\x00]+=[^\\x00]*$"}},
     ),
     "dryRun": ("With `true`, only what the manifest would change is said, and nothing is changed.", {}),
+    "resourceVersion": ("Only if the workload is still in this state; else the answer is `conflict`.", {}),
     "reference": ("The image, `registry/path[:tag][@digest]`.", {}),
     "workload": ("For the devices that this workload, `[namespace/]name`, is meant for, by its policy.", {}),
 }

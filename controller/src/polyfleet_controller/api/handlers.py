@@ -12,7 +12,12 @@ from polyfleet_controller.api.contract import DOCUMENT_PATH
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
 from polyfleet_controller.domain.marks import MarkConflictError, MarkRefusedError
-from polyfleet_controller.services.errors import DevicesUncoveredError, InvalidPageError, NotFoundError
+from polyfleet_controller.services.errors import (
+    ConflictError,
+    DevicesUncoveredError,
+    InvalidPageError,
+    NotFoundError,
+)
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.store.errors import StoreError
 from polyfleet_shared.json_text import Problem
@@ -36,6 +41,18 @@ async def _handle_not_found(_request: Request, error: Exception) -> Response:
 async def _handle_uncovered(_request: Request, error: Exception) -> Response:
     refusal = _as(DevicesUncoveredError, error)
     return answer_problem(ApiError(ProblemCode.DEVICES_UNCOVERED, str(refusal), preflight=refusal.check))
+
+
+async def _handle_conflict(_request: Request, error: Exception) -> Response:
+    conflict = _as(ConflictError, error)
+    return answer_problem(
+        ApiError(
+            ProblemCode.CONFLICT,
+            str(conflict),
+            conflict.changes,
+            resource_version=conflict.resource_version,
+        )
+    )
 
 
 async def _handle_registry_failure(_request: Request, error: Exception) -> Response:
@@ -106,6 +123,7 @@ HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     MarkRefusedError: _handle_mark_refusal,
     InvalidPageError: _handle_page_error,
     DevicesUncoveredError: _handle_uncovered,
+    ConflictError: _handle_conflict,
     RegistryFailure: _handle_registry_failure,
     StoreError: _handle_store_error,
     RequestValidationError: _handle_path_error,

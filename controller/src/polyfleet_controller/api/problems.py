@@ -31,6 +31,7 @@ class ProblemCode(StrEnum):
     INVALID_MANIFEST = "invalid_manifest"
     MARK_REFUSED = "mark_refused"
     MARK_CONFLICT = "mark_conflict"
+    CONFLICT = "conflict"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -49,6 +50,7 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.INVALID_MANIFEST: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.MARK_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.MARK_CONFLICT: HTTPStatus.CONFLICT,
+    ProblemCode.CONFLICT: HTTPStatus.CONFLICT,
     ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ProblemCode.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -67,6 +69,7 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.INVALID_MANIFEST: "The manifest cannot be taken",
     ProblemCode.MARK_REFUSED: "The device cannot be marked so",
     ProblemCode.MARK_CONFLICT: "The device is marked otherwise, and the change does not overwrite",
+    ProblemCode.CONFLICT: "The workload is in another state than the request was made for",
     ProblemCode.BODY_TOO_LARGE: "The body is too large",
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than application/json",
     ProblemCode.STORE_UNAVAILABLE: "The controller's store does not answer",
@@ -78,7 +81,9 @@ TITLES: Final[dict[ProblemCode, str]] = {
 class ProblemDetails:
     """RFC 9457, section 3. `problems` lists everything that is wrong, each with its path in the document.
 
-    `preflight` comes with `devices_uncovered`: what the image means for each kind of device.
+    `preflight` comes with `devices_uncovered`: what the image means for each kind of device. With `conflict`,
+    `problems` lists what was changed meanwhile, as far as that is known, and `resource_version` is the one
+    that the workload has.
     """
 
     type: str
@@ -88,6 +93,7 @@ class ProblemDetails:
     code: ProblemCode
     problems: tuple[Problem, ...]
     preflight: ImageCheck | None
+    resource_version: str | None
 
 
 class ApiError(PolyfleetError):
@@ -100,12 +106,14 @@ class ApiError(PolyfleetError):
         problems: tuple[Problem, ...] = (),
         *,
         preflight: ImageCheck | None = None,
+        resource_version: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.problems = problems
         self.preflight = preflight
+        self.resource_version = resource_version
 
 
 def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
@@ -119,5 +127,6 @@ def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) ->
         code=error.code,
         problems=error.problems,
         preflight=error.preflight,
+        resource_version=error.resource_version,
     )
     return Response(dump_json(encode(details)), status, headers, MEDIA_TYPE)

@@ -29,6 +29,13 @@ class ApplyQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteQuery:
+    """In which state alone something is deleted; without it, in any."""
+
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
     """Which page of a list."""
 

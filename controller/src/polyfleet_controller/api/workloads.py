@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Response
 
 from polyfleet_controller.api.answers import answer_view
 from polyfleet_controller.api.problems import ApiError, ProblemCode
-from polyfleet_controller.api.queries import ApplyQuery, NoQuery, PageQuery
+from polyfleet_controller.api.queries import ApplyQuery, DeleteQuery, NoQuery, PageQuery
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
 from polyfleet_controller.api.routes import NameInPath, Surroundings
 from polyfleet_controller.api.schema import Schema
@@ -86,7 +86,7 @@ def make_workload_router(around: Surroundings) -> APIRouter:
             query=ApplyQuery,
             body=WorkloadManifest,
             other_body=_KUBERNETES,
-            problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED),
+            problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED, ProblemCode.CONFLICT),
         ),
     )
     async def apply_workload(
@@ -112,11 +112,18 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     @router.delete(
         "/{namespace}/{name}",
         summary="Delete a workload: every device stops and removes it",
-        dependencies=[Depends(query_reader(NoQuery))],
-        **operation(answers={HTTPStatus.NO_CONTENT: None}, problems=_NOT_FOUND),
+        **operation(
+            answers={HTTPStatus.NO_CONTENT: None},
+            query=DeleteQuery,
+            problems=(*_NOT_FOUND, ProblemCode.CONFLICT),
+        ),
     )
-    def delete_workload(namespace: NameInPath, name: NameInPath) -> Response:
-        workloads.delete(namespace, name, now=clock())
+    def delete_workload(
+        namespace: NameInPath,
+        name: NameInPath,
+        query: Annotated[DeleteQuery, Depends(query_reader(DeleteQuery))],
+    ) -> Response:
+        workloads.delete(namespace, name, version=query.resource_version, now=clock())
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.get(

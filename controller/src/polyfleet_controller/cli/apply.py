@@ -8,16 +8,16 @@ import typer
 from rich.console import Group
 
 from polyfleet_controller.cli.client import Client, RefusedError
+from polyfleet_controller.cli.conflicts import CONFLICT, explain_conflict, put_manifest
 from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
 from polyfleet_controller.cli.image_check_page import draw_applied, draw_dry_run, draw_refusal
 from polyfleet_controller.cli.manifests import ManifestDocument, read_manifests
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, draw_message, show
-from polyfleet_controller.cli.session import connect, name_workload, utc_now, workload_path
+from polyfleet_controller.cli.session import connect, name_workload, utc_now
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
 from polyfleet_controller.services.views import Applied, DryRun, ImageCheck, WorkloadView
-from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import JsonValue
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>s|m|h)?")
@@ -40,6 +40,8 @@ app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=Non
         "All manifests are read first: one mistake, and nothing is applied.",
         "A manifest whose image has nothing for some device is refused, unless its spec.onUncovered is hold "
         "(such devices wait for it) or exclude (it is not for them).",
+        "A manifest with a resourceVersion, as `polyfleet export -o workload` writes it, is refused if the "
+        "workload was changed since then; --force overwrites what others did.",
     ),
 )
 def apply(
@@ -55,6 +57,9 @@ def apply(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change: devices, images, pulls.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Pass over resourceVersion: overwrite what others did.")
+    ] = False,
     timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait: 90s, 5m or 1h.")] = "5m",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
@@ -62,6 +67,8 @@ def apply(
     if wait and dry_run:
         raise CommandError("give either --wait or --dry-run: nothing comes of a dry run", ExitCode.INPUT)
     manifests = read_manifests(files)
+    if force:
+        manifests = tuple(each.at_no_version() for each in manifests)
     with connect(ctx) as client:
         if dry_run:
             _try_out(client, manifests, output)
@@ -124,10 +131,8 @@ def _apply_all(
     answers: list[JsonValue] = []
     failures: list[CommandError] = []
     for each in manifests:
-        metadata = each.manifest.metadata
         try:
-            path = workload_path(metadata.namespace, metadata.name)
-            answers.append(client.put(path, dict(encode(each.manifest)), query))
+            answers.append(put_manifest(client, each.manifest, query))
         except RefusedError as error:
             failures.append(CommandError(_explain_refusal(client, each, error), error.exit_code))
     return answers, failures
@@ -145,6 +150,8 @@ def _show(applied: list[Applied], answers: list[JsonValue], output: OutputFormat
 
 
 def _explain_refusal(client: Client, manifest: ManifestDocument, error: RefusedError) -> str:
+    if error.code == CONFLICT:
+        return f"{manifest.file}: {explain_conflict(manifest.manifest, error)}"
     if error.problems:
         return manifest.describe(error.problems)
     if error.code == _UNCOVERED and "preflight" in error.document:

@@ -5,7 +5,7 @@ All files of one command belong together: a ConfigMap may stand in another one t
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +57,10 @@ class ManifestDocument:
     def manifest(self) -> WorkloadManifest:
         """The workload."""
         return self.found.manifest
+
+    def at_no_version(self) -> "ManifestDocument":
+        """The same, whatever state the workload is in."""
+        return replace(self, found=replace(self.found, manifest=self.manifest.at_version(None)))
 
     def describe(self, problems: Sequence[Problem]) -> str:
         """One line for each problem of the workload, with its place in the file."""

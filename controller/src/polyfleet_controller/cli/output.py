@@ -48,14 +48,19 @@ def show(
         case OutputFormat.JSON:
             _write(json.dumps(document, indent=2, ensure_ascii=False))
         case OutputFormat.YAML:
-            # Letters beyond ASCII are escaped: PyYAML loses some line separators otherwise.
-            _write(yaml.safe_dump(document, sort_keys=False, width=_UNBOUNDED).removesuffix("\n"))
+            _write(write_yaml(document).removesuffix("\n"))
         case OutputFormat.NAME:
             for name in names:
                 _write(name)
         case OutputFormat.TABLE:
             _print(page(), _width(_PIPED_PAGE if wraps else _UNBOUNDED))
     sys.stdout.flush()  # what comes next may take its time
+
+
+def write_yaml(document: JsonValue) -> str:
+    """YAML text. Letters beyond ASCII are escaped: PyYAML loses some line separators otherwise."""
+    text: str = yaml.safe_dump(document, sort_keys=False, width=_UNBOUNDED)
+    return text
 
 
 def draw_message(page: RenderableType) -> str:

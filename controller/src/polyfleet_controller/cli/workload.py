@@ -9,6 +9,7 @@ from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
 from polyfleet_controller.cli.session import connect, name_workload, utc_now, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.why import explain_workload
+from polyfleet_controller.cli.workload_edit import edit_workload
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from polyfleet_controller.cli.workload_reading import read_workload
 from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE
@@ -25,6 +26,7 @@ app: Final = typer.Typer(
         (
             ("polyfleet workload list", "one line each"),
             ("polyfleet workload show hello", "one on all of its devices"),
+            ("polyfleet workload edit hello", "change one in your editor"),
             ("polyfleet workload delete hello", "stop and remove it everywhere"),
         ),
     ),
@@ -81,6 +83,17 @@ def show_workload(
         names=(name_workload(namespace, name),),
         page=lambda: draw_workload(detail, utc_now()),
     )
+
+
+app.command(
+    "edit",
+    help=teach(
+        "Edit a workload's manifest in your editor (VISUAL, else EDITOR), and apply it when that ends.",
+        (("polyfleet workload edit hello", ""), ("EDITOR=nano polyfleet workload edit hello -n shop", "")),
+        "If somebody else has changed the workload meanwhile, nothing is changed. Whatever keeps your text "
+        "from being applied, it is kept in a file.",
+    ),
+)(edit_workload)
 
 
 app.command(

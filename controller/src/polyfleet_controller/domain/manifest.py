@@ -5,7 +5,7 @@ outside of the subset is refused by name, with what to do instead (`manifest_ref
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
@@ -75,11 +75,15 @@ DEFAULT_NAMESPACE: Final = Name("default")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """A Kubernetes ObjectMeta: who the workload is. `labels` follow Kubernetes' rules for labels."""
+    """A Kubernetes ObjectMeta: who the workload is. `labels` follow Kubernetes' rules for labels.
+
+    `resource_version` is of the state that the manifest was read at; the stored one has none.
+    """
 
     name: Name
     namespace: Name = DEFAULT_NAMESPACE
     labels: Mapping[str, str] = field(default_factory=dict)
+    resource_version: str | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -300,6 +304,10 @@ class WorkloadManifest:
     kind: str = KIND
     metadata: Metadata
     spec: WorkloadSpec
+
+    def at_version(self, version: str | None) -> "WorkloadManifest":
+        """The same, as it is shown or sent; without a version, as it is stored, compared and hashed."""
+        return replace(self, metadata=replace(self.metadata, resource_version=version))
 
     @property
     def container(self) -> ContainerTemplate:

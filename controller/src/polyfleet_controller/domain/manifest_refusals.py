@@ -29,7 +29,6 @@ _METADATA: Final = {
             "generation",
             "managedFields",
             "ownerReferences",
-            "resourceVersion",
             "selfLink",
             "uid",
         ),

@@ -9,6 +9,7 @@ from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_controller.services.placements import Snapshot, place_workload, take_snapshot
+from polyfleet_controller.services.preconditions import check_version
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.releases import cut_release, note_failure
 from polyfleet_controller.services.views import Change
@@ -60,9 +61,14 @@ def judge_manifest(
     `snapshot` was taken in the same transaction.
 
     Raises:
+        ConflictError: the manifest was made of another state than the workload is in.
         DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
     """
-    before = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
+    namespace, name = manifest.metadata.namespace, manifest.metadata.name
+    before = find_workload(connection, namespace, name)
+    # Kubernetes takes the empty text for none.
+    check_version(connection, f"{namespace}/{name}", before, manifest.metadata.resource_version or None)
+    manifest = manifest.at_version(None)
     in_force = None if before is None else load_release_in_force(connection, before)
     after = _change(before, manifest, now)
     change = _name_change(before, after)
@@ -91,6 +97,7 @@ def apply_manifest(
     A manifest without an answer of the registry is kept, and its release cut later.
 
     Raises:
+        ConflictError: the manifest was made of another state than the workload is in.
         DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
     """
     snapshot = take_snapshot(connection)

@@ -24,6 +24,7 @@ def try_manifest(
     """Say what a manifest would change, with what its image names now or why that is not known.
 
     Raises:
+        ConflictError: the manifest was made of another state than the workload is in.
         DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
     """
     snapshot = take_snapshot(connection)

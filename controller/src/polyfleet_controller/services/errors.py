@@ -2,6 +2,7 @@
 
 from polyfleet_controller.services.image_views import ImageCheck
 from polyfleet_shared.errors import PolyfleetError
+from polyfleet_shared.json_text import Problem
 
 
 class NotFoundError(PolyfleetError):
@@ -19,6 +20,19 @@ class DevicesUncoveredError(PolyfleetError):
     def __init__(self, message: str, check: ImageCheck) -> None:
         super().__init__(message)
         self.check = check
+
+
+class ConflictError(PolyfleetError):
+    """The workload is not in the state any more that an operator acts on.
+
+    `resource_version` is of the state that it is in, None if it is not there; `changes` are what was written
+    in between, as far as that is known.
+    """
+
+    def __init__(self, message: str, resource_version: str | None, changes: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.resource_version = resource_version
+        self.changes = changes
 
 
 class InvalidPageError(PolyfleetError, ValueError):

@@ -180,6 +180,7 @@ class PlatformCount:
 class WorkloadView:
     """A workload in a list. `generation` counts its manifests, `observed_generation` the one released last.
 
+    `resource_version` names the state that it is in: a manifest that carries it is taken only in this state.
     `condition` says why the newest manifest has no release yet, None when it has. `alarm` says what the tag
     has lost that devices run, and asks an operator to act; nothing that runs changes for it.
     """
@@ -188,6 +189,7 @@ class WorkloadView:
     namespace: str
     name: str
     generation: int
+    resource_version: str
     observed_generation: int
     created_at: datetime
     updated_at: datetime
@@ -213,7 +215,7 @@ class DevicePlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadDetail:
-    """Everything about one workload; `manifest` is the JSON text of the newest one.
+    """Everything about one workload; `manifest` is the JSON text of the newest one, with its version.
 
     `placements` are one page of them, by the device's name; `next_cursor` asks for the following one.
     `failures` are what is known against the release's children, of any workload, newest first.

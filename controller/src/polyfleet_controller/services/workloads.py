@@ -13,6 +13,7 @@ from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_workload
 from polyfleet_controller.services.ports import Registry
+from polyfleet_controller.services.preconditions import check_version
 from polyfleet_controller.services.releases import look_up, view_release
 from polyfleet_controller.services.views import (
     Applied,
@@ -58,6 +59,7 @@ class Workloads:
 
         Raises:
             DecodeError: everything that is wrong in the manifest.
+            ConflictError: it was made of another state than the workload is in.
             DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
@@ -81,6 +83,7 @@ class Workloads:
 
         Raises:
             DecodeError: everything that is wrong in the manifest.
+            ConflictError: it was made of another state than the workload is in.
             DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
@@ -137,22 +140,24 @@ class Workloads:
         placements = cut_page(rows, page, key=lambda row: [row.device], view=_view_placement)
         return WorkloadDetail(
             workload=view,
-            manifest=write_json(workload.manifest),
+            manifest=write_json(workload.manifest.at_version(workload.resource_version)),
             release=None if release is None else view_release(release),
             placements=placements.items,
             next_cursor=placements.next_cursor,
             failures=failures,
         )
 
-    def delete(self, namespace: str, name: str, *, now: datetime) -> None:
-        """Forget a workload and stop it on all devices.
+    def delete(self, namespace: str, name: str, *, version: str | None = None, now: datetime) -> None:
+        """Forget a workload and stop it on all devices; with a resourceVersion, only that state of it.
 
         Raises:
+            ConflictError: it is in another state.
             NotFoundError: there is no such workload.
             StoreError: the database does not answer.
         """
         with self._database.begin() as connection:
             workload = _find(connection, namespace, name)
+            check_version(connection, f"{namespace}/{name}", workload, version)
             outbox_changed = withdraw_workload(connection, workload.uid, now=now)
         if outbox_changed:
             self._on_change()
@@ -178,6 +183,7 @@ def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[W
             namespace=item.namespace,
             name=item.name,
             generation=item.generation,
+            resource_version=item.resource_version,
             observed_generation=item.observed_generation,
             created_at=item.created_at,
             updated_at=item.updated_at,

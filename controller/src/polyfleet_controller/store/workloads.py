@@ -12,6 +12,7 @@ from sqlalchemy.engine import Row as ResultRow
 from polyfleet_controller.domain.images import ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.placement import Release, Workload
+from polyfleet_controller.domain.resource_versions import name_version
 from polyfleet_controller.store.statements import upsert
 from polyfleet_controller.store.tables import RELEASE, WORKLOAD
 from polyfleet_controller.store.values import read_json, write_json
@@ -40,6 +41,11 @@ class StoredWorkload:
     failure: Condition | None = None
     attempts: int = 0
     retry_at: datetime | None = None
+
+    @property
+    def resource_version(self) -> str:
+        """What names this state of it to operators."""
+        return name_version(self.uid, self.generation, self.manifest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
