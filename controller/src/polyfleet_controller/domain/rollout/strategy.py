@@ -2,9 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, Self
+
+from cronsim import CronSim, CronSimError
 
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import DecodeError, Problem
@@ -21,6 +24,7 @@ _COUNT: Final = re.compile(r"[1-9][0-9]{0,6}")
 _PERCENTAGE: Final = re.compile(r"(?P<number>[1-9][0-9]{0,2})%")
 _FIELDS_OF_A_SCHEDULE: Final = 5
 _SHOWN: Final = 40
+_SOME_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class InvalidStrategyError(PolyfleetError, ValueError):
@@ -132,10 +136,18 @@ class Schedule:
     def parse(cls, text: str) -> Self:
         """Read a schedule; raises InvalidStrategyError."""
         fields = text.split()
-        if len(fields) != _FIELDS_OF_A_SCHEDULE:
-            message = f"{text[:_SHOWN]!r} is no schedule: write minute, hour, day, month and weekday"
-            raise InvalidStrategyError(f"{message} as crontab has them, for example 0 2 * * 6")
-        return cls(text=" ".join(fields))
+        schedule = cls(text=" ".join(fields))
+        try:
+            if len(fields) == _FIELDS_OF_A_SCHEDULE and schedule.find_next(_SOME_DAY) is not None:
+                return schedule
+        except CronSimError:
+            pass
+        message = f"{text[:_SHOWN]!r} is no schedule: write minute, hour, day, month and weekday"
+        raise InvalidStrategyError(f"{message} as crontab has them, for example 0 2 * * 6")
+
+    def find_next(self, after: datetime) -> datetime | None:
+        """The next opening after a moment, in the time zone of that; None if there is none for decades."""
+        return next(CronSim(self.text, after), None)
 
     def __str__(self) -> str:
         return self.text
