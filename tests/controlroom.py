@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from polyfleet_controller.domain.device_labels import LabelChange
-from polyfleet_controller.domain.images import ImageReference, IndexChild, ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage, ResolvedImage
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.ingest import Arrival, Ingest, Outcome
@@ -71,6 +71,14 @@ def index(tag: str, *platforms: str) -> ResolvedImage:
             )
             for platform in platforms or PLATFORMS
         ),
+    )
+
+
+def named(*images: ResolvedImage) -> tuple[NamedImage, ...]:
+    """Images under the references that `manifest` writes: the first is tag 1, the next tag 2."""
+    return tuple(
+        NamedImage(reference=ImageReference.parse(f"{REPOSITORY}:{number}"), image=image)
+        for number, image in enumerate(images, start=1)
     )
 
 

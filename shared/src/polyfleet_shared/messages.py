@@ -194,7 +194,7 @@ class WorkloadReport:
     """One workload as it is. `release` is what the device works towards; the containers prove what runs.
 
     Where the device knows a workload by a container's labels alone, `uid` is what they say, and `namespace`,
-    `name` and `release` are empty.
+    `name` and `release` are empty. `container` is the one that `reason` is about, empty if none is.
     `ready_seconds` is measured by the agent on its monotonic clock, since it saw the container ready;
     `restarts` counts starts after the first, of this spec, since the agent started.
     `fallback` is the release that runs in place of one that the device rolled back; `prefetched` are the
@@ -208,6 +208,7 @@ class WorkloadReport:
     phase: Phase
     reason: Reason | None = None
     message: str = ""
+    container: str = ""
     ready_seconds: int = 0
     restarts: int = 0
     pull: PullProgress | None = None

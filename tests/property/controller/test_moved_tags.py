@@ -8,12 +8,13 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfleet_controller.domain.images import ImageReference, IndexChild, ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage, ResolvedImage
 from polyfleet_controller.domain.moved_tags import (
     ImageUse,
     Loss,
     describe_loss,
     find_lost,
+    join_losses,
     releases_held_devices,
     renew,
 )
@@ -63,10 +64,14 @@ def use(fleet: list[Device], image: ResolvedImage) -> list[ImageUse]:
     """Which devices are given which of the image's platforms."""
     found = ((device, match(device, image.children)) for device in fleet)
     return [
-        ImageUse(image_platform=item.child.platform, platforms=device, devices=1)
+        ImageUse(reference=REFERENCE, image_platform=item.child.platform, platforms=device, devices=1)
         for device, item in found
         if item is not None
     ]
+
+
+def name(*images: ResolvedImage) -> tuple[NamedImage, ...]:
+    return tuple(NamedImage(reference=REFERENCE, image=image) for image in images)
 
 
 def count(in_use: list[ImageUse]) -> Counter[Platform]:
@@ -141,8 +146,26 @@ def test_a_tag_that_names_no_image_has_lost_all_that_is_in_use(
 def test_a_tag_that_lets_held_devices_go_on_has_lost_nothing(
     fleet: list[Device], in_force: ResolvedImage, found: ResolvedImage
 ) -> None:
-    if releases_held_devices(in_force, found, fleet):
+    if releases_held_devices(name(in_force), name(found), fleet):
         assert find_lost(use(fleet, in_force), found) == {}
+
+
+@given(fleet=fleets, in_force=st.tuples(images, images), found=st.tuples(images, images))
+def test_a_release_of_several_images_takes_no_device_another_child_of_any(
+    fleet: list[Device],
+    in_force: tuple[ResolvedImage, ResolvedImage],
+    found: tuple[ResolvedImage, ResolvedImage],
+) -> None:
+    def choose(device: Device, images: tuple[ResolvedImage, ResolvedImage]) -> list[str] | None:
+        given = [match(device, image.children) for image in images]
+        chosen = [item.child.child for item in given if item is not None]
+        return chosen if len(chosen) == len(images) else None
+
+    before = [choose(device, in_force) for device in fleet]
+    after = [choose(device, found) for device in fleet]
+    gains = any(was is None and now is not None for was, now in zip(before, after, strict=True))
+    keeps = all(was in (None, now) for was, now in zip(before, after, strict=True))
+    assert releases_held_devices(name(*in_force), name(*found), fleet) == (gains and keeps)
 
 
 @given(fleet=fleets, looks=st.lists(st.none() | images, max_size=5), in_force=images)
@@ -153,7 +176,7 @@ def test_an_alarm_lasts_from_the_first_look_that_misses_something_to_the_one_tha
     for number, found in enumerate(looks):
         now = NOW + timedelta(minutes=number)
         lost = find_lost(in_use, found)
-        alarm = renew(alarm, describe_loss(REFERENCE, lost, gone=""), now=now)
+        alarm = renew(alarm, join_losses([describe_loss(REFERENCE, lost, gone="")]), now=now)
         since = (since or now) if lost else None
         assert (None if alarm is None else alarm.since) == since
         named = "" if alarm is None else alarm.message
@@ -177,13 +200,18 @@ def offering(*platforms: str) -> ResolvedImage:
 
 
 def alarm_of(in_use: list[ImageUse], found: ResolvedImage | None, *, gone: str = "") -> str | None:
-    loss = describe_loss(REFERENCE, find_lost(in_use, found), gone=gone)
+    loss = join_losses([describe_loss(REFERENCE, find_lost(in_use, found), gone=gone)])
     return None if loss is None else loss.message
 
 
 def test_an_alarm_says_what_is_missing_where_and_for_how_many() -> None:
     in_use = [
-        ImageUse(image_platform=Platform.parse(platform), platforms=listing(own, platform), devices=devices)
+        ImageUse(
+            reference=REFERENCE,
+            image_platform=Platform.parse(platform),
+            platforms=listing(own, platform),
+            devices=devices,
+        )
         for platform, own, devices in (
             ("linux/riscv64", "linux/riscv64/rva22u64", 1),
             ("linux/amd64", "linux/amd64", 5),
@@ -199,7 +227,10 @@ def test_an_alarm_says_what_is_missing_where_and_for_how_many() -> None:
 
 def test_a_platform_that_is_offered_is_not_lost_to_a_device_that_changed_since() -> None:
     changed = ImageUse(
-        image_platform=Platform.parse("linux/amd64"), platforms=listing("linux/riscv64"), devices=1
+        reference=REFERENCE,
+        image_platform=Platform.parse("linux/amd64"),
+        platforms=listing("linux/riscv64"),
+        devices=1,
     )
     assert alarm_of([changed], offering("linux/amd64")) is None
 

@@ -5,9 +5,11 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfleet_controller.domain.images import IndexChild, Layer
+from image_examples import name_image
+from polyfleet_controller.domain.coverage import sum_children
+from polyfleet_controller.domain.images import IndexChild, Layer, NamedImage
 from polyfleet_controller.domain.platforms import match
-from polyfleet_controller.domain.preflight import TargetGroup, check_image, size_pull
+from polyfleet_controller.domain.preflight import TargetGroup, check_images, size_pull
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 
 PLATFORMS = [
@@ -29,6 +31,7 @@ def make_child(platform: Platform, number: int, layers: frozenset[Layer]) -> Ind
 layer_sets = st.frozensets(st.sampled_from(LAYERS), min_size=1)
 children = st.builds(make_child, st.sampled_from(PLATFORMS), st.integers(0, 2), layer_sets)
 indexes = st.lists(children, max_size=4, unique_by=lambda child: child.child).map(tuple)
+image_lists = st.lists(indexes.map(lambda children: name_image(*children)), min_size=1, max_size=2).map(tuple)
 known = st.dictionaries(st.sampled_from(["a", "b", "c"]), layer_sets.map(tuple), min_size=3)
 platform_lists = st.lists(
     st.builds(RunnablePlatform, platform=st.sampled_from(PLATFORMS), fit=st.sampled_from(Fit)),
@@ -47,26 +50,27 @@ groups = st.builds(
 fleets = st.lists(groups, max_size=6)
 
 
-@given(indexes, fleets, known)
+@given(image_lists, fleets, known)
 def test_every_device_is_counted_once(
-    image: tuple[IndexChild, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
+    images: tuple[NamedImage, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
 ) -> None:
-    found = check_image(image, fleet, layers)
-    counted: Counter[tuple[Platform, str | None]] = Counter()
+    found = check_images(images, fleet, layers)
+    counted: Counter[tuple[Platform, tuple[str, ...] | None]] = Counter()
     for group in fleet:
-        best = match(group.platforms, image)
-        counted[group.platform, None if best is None else best.child.child] += group.devices
-    told: Counter[tuple[Platform, str | None]] = Counter()
+        best = [match(group.platforms, each.image.children) for each in images]
+        given = tuple(each.child.child for each in best if each is not None)
+        counted[group.platform, given if len(given) == len(images) else None] += group.devices
+    told: Counter[tuple[Platform, tuple[str, ...] | None]] = Counter()
     for covered in found.covered:
-        told[covered.platform, covered.child.child] += covered.devices
+        told[covered.platform, tuple(each.child for each in covered.coverage.children)] += covered.devices
     for uncovered in found.uncovered:
         told[uncovered.platform, None] += uncovered.devices
     assert told == counted
 
 
-@given(indexes, fleets, known)
+@given(image_lists, fleets, known)
 def test_groups_make_no_difference(
-    image: tuple[IndexChild, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
+    images: tuple[NamedImage, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
 ) -> None:
     singly = [
         TargetGroup(
@@ -75,15 +79,15 @@ def test_groups_make_no_difference(
         for group in fleet
         for _ in range(group.devices)
     ]
-    assert check_image(image, reversed(singly), layers) == check_image(image, fleet, layers)
+    assert check_images(images, reversed(singly), layers) == check_images(images, fleet, layers)
 
 
-@given(indexes, fleets, known)
+@given(image_lists, fleets, known)
 def test_what_is_pulled_is_within_what_there_is(
-    image: tuple[IndexChild, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
+    images: tuple[NamedImage, ...], fleet: list[TargetGroup], layers: dict[str, tuple[Layer, ...]]
 ) -> None:
-    for covered in check_image(image, fleet, layers).covered:
-        assert 0 <= covered.pull.least <= covered.pull.most <= covered.child.size
+    for covered in check_images(images, fleet, layers).covered:
+        assert 0 <= covered.pull.least <= covered.pull.most <= sum_children(covered.coverage.children)
         assert (
             covered.pull.least * covered.devices <= covered.pull.total <= covered.pull.most * covered.devices
         )
@@ -93,4 +97,4 @@ def test_what_is_pulled_is_within_what_there_is(
 def test_one_more_image_on_a_device_never_makes_it_pull_more(
     child: IndexChild, proven: frozenset[str], layers: dict[str, tuple[Layer, ...]], more: str
 ) -> None:
-    assert size_pull(child, proven | {more}, layers) <= size_pull(child, proven, layers)
+    assert size_pull([child], proven | {more}, layers) <= size_pull([child], proven, layers)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image_examples import name_image
 from polyfleet_controller.domain.images import IndexChild
 from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.scheduling.candidates import Candidate, HostPort, Resources
@@ -114,7 +115,12 @@ requests = st.builds(
     resources=resources,
     ports=ports,
     spreads=st.lists(spreads, max_size=2).map(tuple),
-    children=st.lists(st.sampled_from(PLATFORMS), unique=True).map(lambda found: tuple(map(child, found))),
+    images=st.lists(
+        st.lists(st.sampled_from(PLATFORMS), min_size=1, unique=True).map(
+            lambda found: name_image(*map(child, found))
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 # What takes no part in who may: so that a fleet has devices that can.
 easy_requests = st.builds(
@@ -123,7 +129,7 @@ easy_requests = st.builds(
     extent=replicas,
     spreads=st.lists(spreads, max_size=1).map(tuple),
     resources=st.builds(Resources, memory=st.integers(0, 4)),
-    children=st.just(tuple(map(child, PLATFORMS))),
+    images=st.just((name_image(*map(child, PLATFORMS)),)),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from polyfleet_controller.domain.image_failures import BUILD_REASONS, ImageFailure, find_failure
 from polyfleet_controller.domain.placement import Assignment
-from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.domain.sync import ImagePin, Standing
 from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
@@ -20,9 +20,7 @@ GIVEN = Assignment(
     workload="u1",
     platform=V2,
     release="hello-1",
-    image_platform=Platform.parse("linux/amd64"),
-    child=CHILD,
-    config=CONFIG,
+    images=(ImagePin(platform=Platform.parse("linux/amd64"), child=CHILD, config=CONFIG),),
     held=None,
     standing=Standing.FAILING,
 )
@@ -93,7 +91,22 @@ def test_a_container_that_proves_nothing_and_none_at_all_contradict_nothing() ->
 
 
 def test_what_is_held_was_never_given() -> None:
-    assert find(replace(GIVEN, release=None, child=None, config=None)) is None
+    assert find(replace(GIVEN, release=None, images=())) is None
+
+
+def test_of_several_images_the_one_is_meant_whose_container_the_report_names() -> None:
+    side_config = f"sha256:{'d' * 64}"
+    side = ImagePin(platform=V2, child=OTHER, config=side_config, containers=frozenset({"side"}))
+    (main,) = GIVEN.images
+    given = replace(GIVEN, images=(replace(main, containers=frozenset({"main"})), side))
+    containers = (CONTAINER, replace(CONTAINER, name="side", image_id=side_config, child=OTHER))
+    of_none = replace(CONTAINER, name="side", image_id=f"sha256:{'e' * 64}", child=None)
+    assert [
+        find(given, containers=containers, container="main"),
+        find(given, containers=containers, container="side"),
+        find(given, containers=containers, container=""),
+        find(given, containers=(CONTAINER, of_none), container="side"),
+    ] == [FAILURE, replace(FAILURE, child=OTHER), None, None]
 
 
 def test_a_long_message_is_cut() -> None:

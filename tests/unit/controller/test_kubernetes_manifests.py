@@ -65,8 +65,7 @@ def container(name: str, image: str, **fields: Any) -> ContainerTemplate:  # noq
 
 def workload(
     name: str,
-    main: ContainerTemplate,
-    *,
+    *containers: ContainerTemplate,
     namespace: str = "default",
     labels: dict[str, str] | None = None,
     replicas: int | None = None,
@@ -75,7 +74,7 @@ def workload(
     return WorkloadManifest(
         metadata=Metadata(name=Name(name), namespace=Name(namespace), labels=labels or {}),
         spec=WorkloadSpec(
-            template=PodTemplate(spec=PodSpec(containers=(main,), **pod)),
+            template=PodTemplate(spec=PodSpec(containers=containers, **pod)),
             replicas=replicas,
         ),
     )
@@ -346,6 +345,14 @@ TAKEN: Final[dict[str, list[WorkloadManifest]]] = {
             replicas=1,
         )
     ],
+    "pod-two-containers.yaml": [
+        workload(
+            "two-containers",
+            container("main", "ghcr.io/example/main:1"),
+            container("sidecar", "docker.io/library/busybox:1.28"),
+            replicas=1,
+        )
+    ],
     "list.yaml": [
         workload(
             "one", container("one", "docker.io/example/one:1", env=variables(COLOUR="green")), replicas=1
@@ -498,12 +505,6 @@ REFUSED: Final[dict[str, list[str]]] = {
         f"1: spec.containers[0].readinessProbe: {LATER}",
         f"1: spec.containers[0].startupProbe: {LATER}",
         f"1: spec.containers[0].lifecycle: {LATER}",
-    ],
-    "pod-two-containers.yaml": [
-        (
-            "1: spec.containers[1].image: this version runs one image per workload: write "
-            "ghcr.io/example/main:1"
-        )
     ],
 }
 

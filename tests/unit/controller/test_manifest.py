@@ -299,14 +299,6 @@ def test_a_pod_of_several_containers_is_checked_as_one() -> None:
             f"{POD}.containers[1].name: a container main is there already",
         ),
         (
-            f"{POD}.initContainers",
-            [{"name": "first", "image": "registry.example.com/other"}],
-            (
-                f"{POD}.initContainers[0].image: this version runs one image per workload: "
-                "write registry.example.com/hello:latest"
-            ),
-        ),
-        (
             f"{POD}.volumes",
             [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}, "emptyDir": {}}],
             (

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controlroom import REPOSITORY, digest, index, manifest
+from controlroom import REPOSITORY, digest, index, manifest, named
 from polyfleet_controller.domain.documents import Content, find_excess, make_content, put_decision, render
 from polyfleet_controller.domain.manifest import read_manifest
 from polyfleet_controller.domain.placement import (
@@ -17,7 +17,7 @@ from polyfleet_controller.domain.placement import (
     place,
 )
 from polyfleet_controller.domain.staging import Staging
-from polyfleet_controller.domain.sync import Pin, Standing
+from polyfleet_controller.domain.sync import ImagePin, Pin, Standing
 from polyfleet_shared.desired import read_desired
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
@@ -63,7 +63,10 @@ def workload(
     uid: str = "w1", *, failure: Condition | None = None, env: list[dict[str, str]] | None = None
 ) -> Workload:
     release = Release(
-        release="hello-4", revision=4, manifest=read_manifest(manifest(env=env or [])), image=index("1")
+        release="hello-4",
+        revision=4,
+        manifest=read_manifest(manifest(env=env or [])),
+        images=named(index("1")),
     )
     return Workload(
         uid=uid,
@@ -95,7 +98,9 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         "terminationGracePeriodSeconds": 7,
         "hostNetwork": True,
     }
-    release = Release(release="hello-4", revision=4, manifest=read_manifest(document), image=index("1"))
+    release = Release(
+        release="hello-4", revision=4, manifest=read_manifest(document), images=named(index("1"))
+    )
     image = PinnedImage(
         repository=REPOSITORY,
         index=digest("index 1"),
@@ -103,6 +108,12 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         config=digest("config 1 linux/arm64"),
         platform=Platform.parse("linux/arm64"),
         size=1000,
+    )
+    proof = ImagePin(
+        platform=image.platform,
+        child=image.child,
+        config=image.config,
+        containers=frozenset({"main"}),
     )
     placed = decide(
         Workload(
@@ -116,7 +127,7 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         runs("linux/mips", "linux/arm64", "linux/amd64"),
     )
     assert placed == Assigned(
-        image=image,
+        images=(proof,),
         workload=DesiredWorkload(
             uid="w1",
             namespace="default",
@@ -145,16 +156,11 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         workload="w1",
         platform=Platform.parse("linux/mips"),
         release="hello-4",
-        image_platform=Platform.parse("linux/arm64"),
-        child=image.child,
-        config=image.config,
+        images=(proof,),
         held=None,
         standing=Standing.PENDING,
-        containers=frozenset({"main"}),
     )
-    assert assignment.pin == Pin(
-        release="hello-4", child=image.child, config=image.config, containers=frozenset({"main"})
-    )
+    assert assignment.pin == Pin(release="hello-4", images=(proof,))
 
 
 def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() -> None:
@@ -179,13 +185,14 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
         ],
     }
     read = read_manifest(document)
-    release = Release(release="hello-4", revision=4, manifest=read, image=index("1"))
+    release = Release(release="hello-4", revision=4, manifest=read, images=named(index("1")))
     placed = decide(
         Workload(uid="w1", namespace="default", name="hello", manifest=read, release=release, failure=None),
         runs("linux/arm64"),
     )
     assert isinstance(placed, Assigned)
-    image, nobody = placed.image, SecurityContext(run_as_user=1000, run_as_group=1000)
+    image = placed.workload.containers[0].image
+    nobody = SecurityContext(run_as_user=1000, run_as_group=1000)
     assert placed.workload == DesiredWorkload(
         uid="w1",
         namespace="default",
@@ -220,8 +227,43 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
             ),
         ),
     )
-    names = make_assignment(placed, Platform.parse("linux/arm64")).containers
-    assert names == frozenset({"main", "side"})
+    (pin,) = make_assignment(placed, Platform.parse("linux/arm64")).images
+    assert pin.containers == frozenset({"main", "side"})
+
+
+def test_each_container_is_of_its_own_images_child_also_if_their_platforms_differ() -> None:
+    document = manifest()
+    pod = document["spec"]["template"]["spec"]
+    (main,) = pod["containers"]
+    pod["containers"].append({"name": "side", "image": f"{REPOSITORY}:2"})
+    pod["initContainers"] = [{"name": "first", "image": f"{REPOSITORY}:3"}, main | {"name": "second"}]
+    read = read_manifest(document)
+    indexes = (index("1"), index("2", "linux/amd64"), index("3"))
+    release = Release(release="hello-4", revision=4, manifest=read, images=named(*indexes))
+    both = replace(workload(), manifest=read, release=release)
+    placed = decide(both, runs("linux/arm64", "linux/amd64"))
+    assert isinstance(placed, Assigned)
+    given = {
+        item.name: (str(item.image.platform), item.image.child) for item in placed.workload.all_containers
+    }
+    assert given == {
+        "first": ("linux/arm64", digest("3 linux/arm64")),
+        "second": ("linux/arm64", digest("1 linux/arm64")),
+        "main": ("linux/arm64", digest("1 linux/arm64")),
+        "side": ("linux/amd64", digest("2 linux/amd64")),
+    }
+    kept = make_assignment(placed, Platform.parse("linux/arm64"))
+    assert [(image.child, image.containers) for image in kept.images] == [
+        (digest("1 linux/arm64"), {"main"}),
+        (digest("2 linux/amd64"), {"side"}),
+        (digest("3 linux/arm64"), frozenset()),
+    ]
+    held = decide(both, runs("linux/riscv64"))
+    assert isinstance(held, Held)
+    assert held.workload.message == (
+        f"{REPOSITORY}:2: the image has nothing for this kind of processor, only linux/amd64; this device "
+        f"runs linux/riscv64 ({REPOSITORY}@{indexes[1].index})"
+    )
 
 
 def test_a_device_that_runs_none_of_the_image_is_held_with_both_lists() -> None:
@@ -252,7 +294,7 @@ def test_a_device_that_the_image_does_not_cover_is_held() -> None:
         release="hello-4",
         revision=4,
         manifest=MANIFEST,
-        image=index("1", "linux/amd64/v3"),
+        images=named(index("1", "linux/amd64/v3")),
     )
     placed = decide(
         Workload(
@@ -267,7 +309,7 @@ def test_a_device_that_the_image_does_not_cover_is_held() -> None:
     )
     message = (
         "for this kind of processor the image has only linux/amd64/v3, which this one does not run; this "
-        f"device runs linux/amd64/v2, linux/amd64 ({REPOSITORY}@{release.image.index})"
+        f"device runs linux/amd64/v2, linux/amd64 ({REPOSITORY}@{release.images[0].image.index})"
     )
     held = HeldWorkload(
         uid="w1", namespace="default", name="hello", reason=Reason.NO_MATCHING_PLATFORM, message=message
@@ -333,7 +375,7 @@ def staged(staging: Staging) -> Workload:
     """Its fifth release has all platforms, and so had its fourth."""
     first = workload().release
     assert first is not None
-    newest = Release(release="hello-5", revision=5, manifest=MANIFEST, image=index("2"))
+    newest = Release(release="hello-5", revision=5, manifest=MANIFEST, images=named(index("2")))
     return replace(workload(), release=newest, earlier={4: first}, staging=staging)
 
 

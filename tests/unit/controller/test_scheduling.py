@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from image_examples import name_image
 from polyfleet_controller.domain.images import IndexChild, Layer
 from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.scheduling.candidates import Candidate, HostPort, Resources
@@ -38,7 +39,7 @@ def runs(platform: Platform = AMD64, fit: Fit = Fit.NATIVE) -> tuple[RunnablePla
 
 
 ROOMY = Candidate(name="edge-1", platforms=runs(), capacity=Resources(cpu=4000, memory=1024 * MIB))
-ANY = Request(uid="w", children=IMAGE)
+ANY = Request(uid="w", images=(name_image(*IMAGE),))
 ONE = replace(ANY, extent=Replicas(count=1))
 SSD = Term(requirements=(Requirement(key="disk", operator=Operator.IN, values=("ssd",)),))
 

@@ -6,11 +6,13 @@ import pytest
 
 from controlroom import digest
 from polyfleet_controller.domain.observation import Lag
-from polyfleet_controller.domain.sync import Pin, Standing, Sync, judge_device, judge_workload
+from polyfleet_controller.domain.sync import ImagePin, Pin, Standing, Sync, judge_device, judge_workload
 from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
+from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
 
-PIN = Pin(release="hello-1", child=digest("child"), config=digest("config"))
+IMAGE = ImagePin(platform=Platform.parse("linux/amd64"), child=digest("child"), config=digest("config"))
+PIN = Pin(release="hello-1", images=(IMAGE,))
 CONTAINER = ContainerReport(
     name="main", container_id="c1", running=True, image_id=digest("config"), child=digest("child")
 )
@@ -64,7 +66,7 @@ def test_a_workload_stands_by_what_its_containers_prove(
     assert judge_workload(PIN, report) is standing
 
 
-TWO = replace(PIN, containers=frozenset({"main", "side"}))
+TWO = replace(PIN, images=(replace(IMAGE, containers=frozenset({"main", "side"})),))
 SIDE = replace(CONTAINER, name="side", container_id="c2")
 
 
@@ -91,6 +93,33 @@ def test_a_workload_of_several_containers_is_proven_by_all_of_them(
     report: WorkloadReport, standing: Standing
 ) -> None:
     assert judge_workload(TWO, report) is standing
+
+
+OTHER = ImagePin(
+    platform=Platform.parse("linux/arm64"),
+    child=digest("other"),
+    config=digest("other config"),
+    containers=frozenset({"side"}),
+)
+MIXED = Pin(release="hello-1", images=(replace(IMAGE, containers=frozenset({"main"})), OTHER))
+OTHERS = replace(SIDE, image_id=OTHER.config, child=OTHER.child)
+
+
+@pytest.mark.parametrize(
+    ("containers", "standing"),
+    [
+        ((CONTAINER, OTHERS), Standing.RUNNING),
+        ((CONTAINER, SIDE), Standing.PENDING),
+        ((replace(OTHERS, name="main"), OTHERS), Standing.PENDING),
+        ((CONTAINER,), Standing.PENDING),
+        ((CONTAINER, OTHERS, replace(CONTAINER, name="late")), Standing.PENDING),
+        ((CONTAINER, OTHERS, replace(OLD, name="first", running=False, exit_code=0)), Standing.RUNNING),
+    ],
+)
+def test_each_container_proves_its_own_image(
+    containers: tuple[ContainerReport, ...], standing: Standing
+) -> None:
+    assert judge_workload(MIXED, replace(REPORT, containers=containers)) is standing
 
 
 def test_a_held_workload_is_held_whatever_the_device_says() -> None:

@@ -33,11 +33,17 @@ def cause(workload: Workload) -> Setback | None:
 
     Of the setbacks of several containers, one that will last.
     """
+    found = _find_cause(workload)
+    return None if found is None else found[1]
+
+
+def _find_cause(workload: Workload) -> tuple[str, Setback] | None:
+    """The cause, and the name of the container that it is of; empty where it is of none alone."""
     if workload.pulls.setback is not None and _awaits_image(workload):
-        return workload.pulls.setback
-    troubles = (workload.steps, *(part.trouble for part in workload.parts.values()))
-    setbacks = [trouble.setback for trouble in troubles if trouble.setback is not None]
-    lasting = [setback for setback in setbacks if not explain(setback.reason).transient]
+        return "", workload.pulls.setback
+    troubles = {"": workload.steps, **{name: part.trouble for name, part in workload.parts.items()}}
+    setbacks = [(name, trouble.setback) for name, trouble in troubles.items() if trouble.setback is not None]
+    lasting = [item for item in setbacks if not explain(item[1].reason).transient]
     return next(iter(lasting or setbacks), None)
 
 
@@ -88,10 +94,11 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
     if workload.hold is not None:
         held_phase = Phase.HELD if workload.target is None else workload.phase
         return replace(base, phase=held_phase, reason=workload.hold.reason, message=workload.hold.message)
-    why = cause(workload)
-    if why is None or workload.phase not in _TELLS_WHY:
+    found = _find_cause(workload)
+    if found is None or workload.phase not in _TELLS_WHY:
         return base
-    return replace(base, reason=why.reason, message=why.message)
+    container, why = found
+    return replace(base, reason=why.reason, message=why.message, container=container)
 
 
 def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:

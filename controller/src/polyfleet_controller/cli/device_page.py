@@ -1,6 +1,6 @@
 """`device show` for people: the page that an operator and a technician trust."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -171,7 +171,8 @@ def _draw_assignment(assignment: AssignmentView) -> Group:
     heading = f"Workload {assignment.namespace}/{assignment.name}"
     parts: list[RenderableType] = [make_facts(_assignment_facts(assignment))]
     if assignment.child is not None:
-        parts.append(make_digests((("wanted", assignment.child), ("proven", _say_proof(assignment)))))
+        wanted = join_lines(map(styled, _list_wanted(assignment)))
+        parts.append(make_digests((("wanted", wanted), ("proven", _say_proof(assignment)))))
     return make_section(heading, *parts)
 
 
@@ -210,22 +211,25 @@ def _report_facts(report: WorkloadReport, *, is_held: bool) -> Iterator[tuple[st
 
 def _say_proof(assignment: AssignmentView) -> Text:
     """What the containers are made of, never taken from a label or a name."""
+    wanted = _list_wanted(assignment)
     if assignment.standing in PROVEN:
-        return styled(str(assignment.child), GOOD)
+        return join_lines(styled(child, GOOD) for child in wanted)
     containers = () if assignment.report is None else assignment.report.containers
     if not containers:
         return styled("nothing: the device reports no container of it", WEAK)
-    return join_lines(
-        styled(_say_container(container, str(assignment.child)), BAD) for container in containers
-    )
+    return join_lines(styled(_say_container(container, wanted), BAD) for container in containers)
 
 
-def _say_container(container: ContainerReport, wanted: str) -> str:
+def _list_wanted(assignment: AssignmentView) -> tuple[str, ...]:
+    return (str(assignment.child), *assignment.other_children)
+
+
+def _say_container(container: ContainerReport, wanted: Container[str]) -> str:
     if container.child is None:
         return f"nothing: no pinned digest names its image,\n{container.image_id}"
     if not container.running:
         return f"{container.child}\nbut the container does not run"
-    if container.child != wanted:
+    if container.child not in wanted:
         return f"{container.child}\nwhich is not the wanted one"
     return f"{container.child}\nbut the image's ID is not the pinned one: {container.image_id}"
 

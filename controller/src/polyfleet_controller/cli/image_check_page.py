@@ -29,6 +29,7 @@ from polyfleet_controller.services.image_views import (
     Fit,
     ImageCheck,
     OnUncovered,
+    OtherChild,
     PullSize,
     UncoveredDevices,
 )
@@ -60,7 +61,9 @@ _POLICY: Final = {
 
 def draw_image_check(check: ImageCheck, now: datetime) -> RenderableType:
     """One line for each kind of device, the children in full, and the uncovered by name."""
-    parts: list[RenderableType] = [styled(check.image, HEADING), make_digests((("index", check.index),))]
+    parts: list[RenderableType] = []
+    for image, index in ((check.image, check.index), *((each.image, each.index) for each in check.others)):
+        parts += [styled(image, HEADING), make_digests((("index", index),))]
     if check.devices:
         parts.append(make_section(f"Devices: {_count_covered(check)} covered", _draw_devices(check)))
     else:
@@ -94,7 +97,9 @@ def draw_uncovered(check: ImageCheck) -> RenderableType:
 
 def draw_refusal(check: ImageCheck) -> RenderableType:
     """Why `apply` was refused."""
-    return Group(styled(f"{check.image} covers {_count_covered(check)} devices"), draw_uncovered(check))
+    images = " and ".join((check.image, *(each.image for each in check.others)))
+    verb = "cover" if check.others else "covers"
+    return Group(styled(f"{images} {verb} {_count_covered(check)} devices"), draw_uncovered(check))
 
 
 def draw_applied(applied: Applied, now: datetime) -> RenderableType:
@@ -150,10 +155,11 @@ def _draw_rows(
 def _warn(check: ImageCheck, change: Change, now: datetime) -> Iterator[RenderableType]:
     if change is Change.UNCHANGED:
         return
-    for each in {each.child: each for each in check.covered}.values():
+    for each in _list_children(check):
         for failure in check.warnings:
             if failure.child == each.child:
-                yield Text.assemble(f"the child for {each.image_platform} ", say_failure(failure, now))
+                image = f" of {each.image}" if check.others else ""
+                yield Text.assemble(f"the child{image} for {each.image_platform} ", say_failure(failure, now))
 
 
 def _say_kinds(check: ImageCheck, change: Change) -> Iterator[tuple[str, str | Text]]:
@@ -168,7 +174,26 @@ def _say_kinds(check: ImageCheck, change: Change) -> Iterator[tuple[str, str | T
 
 
 def _say_choice(each: CoveredDevices) -> str:
-    return str(each.fit) if each.platform == each.image_platform else f"{each.fit} as {each.image_platform}"
+    """How the devices run their children; said once where that is the same for all images."""
+    choices = ((each.fit, each.image_platform), *((other.fit, other.image_platform) for other in each.others))
+    words = (str(fit) if each.platform == platform else f"{fit} as {platform}" for fit, platform in choices)
+    return " and ".join(dict.fromkeys(words))
+
+
+def _list_children(check: ImageCheck) -> Iterable[OtherChild]:
+    """The children that devices are given, each once: image by image."""
+    first = (
+        OtherChild(
+            image=check.image,
+            image_platform=each.image_platform,
+            child=each.child,
+            fit=each.fit,
+            size=each.size,
+        )
+        for each in check.covered
+    )
+    others = (each.others[position] for position in range(len(check.others)) for each in check.covered)
+    return {each.child: each for each in (*first, *others)}.values()
 
 
 def _count_covered(check: ImageCheck) -> str:
@@ -184,8 +209,12 @@ def _draw_devices(check: ImageCheck) -> RenderableType:
                 (
                     _fold(each.platform),
                     str(each.devices),
-                    _fold(each.image_platform),
-                    styled(each.fit, _FIT[each.fit]),
+                    join_lines(
+                        map(_fold, (each.image_platform, *(one.image_platform for one in each.others)))
+                    ),
+                    join_lines(
+                        styled(fit, _FIT[fit]) for fit in (each.fit, *(one.fit for one in each.others))
+                    ),
                     _say_each(each.pull),
                     humanize_bytes(each.pull.total),
                 )
@@ -210,8 +239,9 @@ def _fold(platform: Platform) -> Text:
 
 
 def _draw_children(check: ImageCheck, now: datetime) -> Iterator[RenderableType]:
-    for each in {each.child: each for each in check.covered}.values():
-        yield styled(f"{each.image_platform}, {humanize_bytes(each.size)}")
+    for each in _list_children(check):
+        image = f"{each.image}, " if check.others else ""
+        yield styled(f"{image}{each.image_platform}, {humanize_bytes(each.size)}")
         yield make_digests((("child", each.child),))
         for failure in check.warnings:
             if failure.child == each.child:

@@ -31,6 +31,7 @@ from polyfleet_controller.cli.words import (
 from polyfleet_controller.services.views import (
     DevicePlacement,
     ImageFailure,
+    OtherImage,
     PlatformCount,
     ReleaseView,
     WorkloadDetail,
@@ -54,7 +55,7 @@ def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> Rend
                 str(sum(count.failing for count in workload.platforms)),
                 str(sum(count.held for count in workload.platforms)),
                 humanize_age(workload.updated_at, now),
-                workload.image,
+                join_lines(map(styled, (workload.image, *workload.other_images))),
                 _say_problem(workload),
             )
             for workload in workloads
@@ -111,7 +112,8 @@ def _say_running(platforms: Iterable[PlatformCount]) -> Text:
 
 
 def _facts(workload: WorkloadView, now: datetime) -> Iterator[tuple[str, str | Text]]:
-    yield "image", workload.image
+    for image in (workload.image, *workload.other_images):
+        yield "image", image
     yield "running on", Text.assemble(_say_running(workload.platforms), " devices")
     yield "manifest", f"number {workload.generation}, changed {say_since(workload.updated_at, now)}"
     yield "released", f"number {workload.observed_generation}" if workload.observed_generation else "none yet"
@@ -120,22 +122,18 @@ def _facts(workload: WorkloadView, now: datetime) -> Iterator[tuple[str, str | T
 
 
 def _draw_release(release: ReleaseView, now: datetime, failures: Sequence[ImageFailure] = ()) -> Group:
-    parts: list[RenderableType] = [
-        make_facts(
-            (
-                ("revision", str(release.revision)),
-                ("cut", say_since(release.created_at, now)),
-                ("image", release.image),
-            )
-        ),
-        make_digests((("index", release.index),)),
-    ]
-    for child in release.children:
-        parts += [
-            styled(f"{child.platform}, {humanize_bytes(child.size)}"),
-            make_digests((("child", child.child),)),
-            *(say_failure(failure, now) for failure in failures if failure.child == child.child),
-        ]
+    facts = [("revision", str(release.revision)), ("cut", say_since(release.created_at, now))]
+    first = OtherImage(image=release.image, index=release.index, children=release.children)
+    parts: list[RenderableType] = []
+    for image in (first, *release.others):
+        parts += [make_facts([*facts, ("image", image.image)]), make_digests((("index", image.index),))]
+        facts = []
+        for child in image.children:
+            parts += [
+                styled(f"{child.platform}, {humanize_bytes(child.size)}"),
+                make_digests((("child", child.child),)),
+                *(say_failure(failure, now) for failure in failures if failure.child == child.child),
+            ]
     return make_section(f"Release {release.release}", *parts)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from polyfleet_controller.domain.placement import Assignment
+from polyfleet_controller.domain.sync import ImagePin
 from polyfleet_shared.messages import WorkloadReport
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
@@ -55,15 +56,13 @@ def find_failure(
     The device must speak of the release that it was given. A container that proves another child shows a
     device that was given this one only since.
     """
-    child = assignment.child
-    if child is None or report.reason is None or report.reason not in BUILD_REASONS:
+    if report.reason is None or report.reason not in BUILD_REASONS or report.release != assignment.release:
         return None
-    if report.release != assignment.release:
-        return None
-    if any(container.child not in (None, child) for container in report.containers):
+    image = _find_image(assignment, report)
+    if image is None:
         return None
     return ImageFailure(
-        child=child,
+        child=image.child,
         platform=assignment.platform,
         reason=report.reason,
         message=report.message[:_LONGEST_MESSAGE],
@@ -71,3 +70,17 @@ def find_failure(
         workload=assignment.workload,
         seen_at=now,
     )
+
+
+def _find_image(assignment: Assignment, report: WorkloadReport) -> ImagePin | None:
+    """The image that the reason is about: of several, the one that the container it names was made from."""
+    images = assignment.images
+    containers = report.containers
+    if len(images) > 1:
+        containers = tuple(item for item in containers if item.name == report.container)
+        made_from = {item.image_id for item in containers}
+        images = tuple(image for image in images if image.config in made_from)
+    image = next(iter(images), None)
+    if image is None or any(item.child not in (None, image.child) for item in containers):
+        return None
+    return image

@@ -117,6 +117,14 @@ class ResolvedImage:
     children: tuple[IndexChild, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedImage:
+    """A reference, and what it named when the registry was asked."""
+
+    reference: ImageReference
+    image: ResolvedImage
+
+
 def qualify_image(text: str) -> str:
     """The same image, its registry said: where none is, Kubernetes and Docker mean Docker Hub."""
     registry, slash, _ = text.partition("/")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
-from polyfleet_controller.domain.images import ImageReference, IndexChild
+from polyfleet_controller.domain.images import ImageReference, NamedImage
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
 from polyfleet_controller.domain.manifest_spelling import respell
@@ -187,10 +187,7 @@ class ContainerTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
-    """A Kubernetes PodSpec whose containers are all of one image.
-
-    `priority` orders workloads where not all find room.
-    """
+    """A Kubernetes PodSpec. `priority` orders workloads where not all find room."""
 
     init_containers: tuple[ContainerTemplate, ...] = ()
     containers: tuple[ContainerTemplate, ...]
@@ -241,9 +238,6 @@ class PodSpec:
             if container.name in names:
                 yield Problem(path=f"{path}.name", message=f"a container {container.name} is there already")
             names.add(container.name)
-            if self.containers and container.image != self.containers[0].image:
-                message = f"this version runs one image per workload: write {self.containers[0].image}"
-                yield Problem(path=f"{path}.image", message=message)
             yield from _find_taken(path, container, published)
             try:
                 self.security_context.complete(container.security_context)
@@ -259,7 +253,7 @@ class PodTemplate:
 
 
 class OnUncovered(StrEnum):
-    """What is done where the image has nothing that a targeted device can run."""
+    """What is done where an image has nothing that a targeted device can run."""
 
     REFUSE = "refuse"  # the manifest is not taken; a device that joins later is held
     EXCLUDE = "exclude"  # such a device is not meant
@@ -270,7 +264,7 @@ class OnUncovered(StrEnum):
 class WorkloadSpec:
     """What runs. Where: on so many devices as `replicas` says, without it on every device that can.
 
-    `on_uncovered` decides about the devices meant for it that its image does not cover. A device is good with
+    `on_uncovered` decides about the devices meant for it that its images do not cover. A device is good with
     a release once it was ready for `min_ready_seconds`, and has `progress_deadline_seconds` to come to it.
     Without `rollout`, the first release goes to all devices at once, and later ones by the defaults.
     """
@@ -311,8 +305,14 @@ class WorkloadManifest:
 
     @property
     def container(self) -> ContainerTemplate:
-        """The first container: all have its image."""
+        """The first container."""
         return self.spec.template.spec.containers[0]
+
+    @property
+    def images(self) -> tuple[ImageReference, ...]:
+        """The images that its containers name, each once; that of the first container first."""
+        pod = self.spec.template.spec
+        return tuple(dict.fromkeys(item.image for item in (*pod.containers, *pod.init_containers)))
 
     @property
     def extent(self) -> Extent:
@@ -322,8 +322,8 @@ class WorkloadManifest:
         patience = find_patience(self.spec.template.spec.tolerations)
         return Replicas(count=self.spec.replicas, patience=patience)
 
-    def request(self, uid: str, children: tuple[IndexChild, ...]) -> Request:
-        """What it asks of devices, with what its image offers."""
+    def request(self, uid: str, images: tuple[NamedImage, ...]) -> Request:
+        """What it asks of devices, with what its images offer."""
         pod = self.spec.template.spec
         return Request(
             uid=uid,
@@ -336,7 +336,7 @@ class WorkloadManifest:
             resources=pod.requested,
             ports=frozenset(_find_ports(pod)),
             spreads=tuple(item.spread for item in pod.topology_spread_constraints),
-            children=children,
+            images=images,
             excludes=self.spec.on_uncovered is OnUncovered.EXCLUDE,
         )
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from polyfleet_controller.domain.images import ImageReference, ResolvedImage
+from polyfleet_controller.domain.coverage import Coverage, find_coverage
+from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
 from polyfleet_controller.domain.platforms import match
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -26,8 +27,9 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageUse:
-    """Devices that list the same `platforms`, and are given an image's child for `image_platform`."""
+    """Devices that list the same `platforms`, and are given the child of `reference` for `image_platform`."""
 
+    reference: ImageReference
     image_platform: Platform
     platforms: tuple[RunnablePlatform, ...]
     devices: int
@@ -45,19 +47,21 @@ class Loss:
 
 
 def releases_held_devices(
-    in_force: ResolvedImage, found: ResolvedImage, fleet: Iterable[tuple[RunnablePlatform, ...]]
+    in_force: tuple[NamedImage, ...],
+    found: tuple[NamedImage, ...],
+    fleet: Iterable[tuple[RunnablePlatform, ...]],
 ) -> bool:
-    """Whether a release of what the tag names now helps a device, and takes no device another child.
+    """Whether a release of what the tags name now helps a device, and takes no device another child.
 
     `fleet` has the list of platforms of each kind of device that the workload is meant for. Anything else
     that a moved tag brings waits for an operator, who applies the workload anew.
     """
     helps = False
     for platforms in fleet:
-        before, after = match(platforms, in_force.children), match(platforms, found.children)
+        before, after = find_coverage(platforms, in_force), find_coverage(platforms, found)
         if before is None:
             helps = helps or after is not None
-        elif after is None or after.child.child != before.child.child:
+        elif after is None or _digests(after) != _digests(before):
             return False
     return helps
 
@@ -86,13 +90,18 @@ def find_lost(in_use: Iterable[ImageUse], found: ResolvedImage | None) -> dict[P
     }
 
 
-def describe_loss(reference: ImageReference, lost: Mapping[Platform, Loss], *, gone: str) -> Condition | None:
-    """The loss as an alarm states it, None without any. `gone` is why the tag names no image, else empty."""
+def describe_loss(reference: ImageReference, lost: Mapping[Platform, Loss], *, gone: str) -> str:
+    """A tag's loss in words, empty without any. `gone` is why the tag names no image, else empty."""
     if not lost:
-        return None
+        return ""
     platforms = ", ".join(f"{platform} ({_describe_devices(loss)})" for platform, loss in lost.items())
-    message = f"{reference} no longer has {platforms}{f': {gone}' if gone else ''}"
-    return Condition(reason=Reason.PLATFORM_LOST, message=message)
+    return f"{reference} no longer has {platforms}{f': {gone}' if gone else ''}"
+
+
+def join_losses(losses: Iterable[str]) -> Condition | None:
+    """What the tags of a workload have lost, as one alarm states it; None without any loss."""
+    message = "; ".join(loss for loss in losses if loss)
+    return Condition(reason=Reason.PLATFORM_LOST, message=message) if message else None
 
 
 def renew(before: Alarm | None, loss: Condition | None, *, now: datetime) -> Alarm | None:
@@ -101,6 +110,10 @@ def renew(before: Alarm | None, loss: Condition | None, *, now: datetime) -> Ala
         return None
     since = now if before is None else before.since
     return Alarm(reason=loss.reason, message=loss.message, since=since)
+
+
+def _digests(coverage: Coverage) -> list[str]:
+    return [child.child for child in coverage.children]
 
 
 def _describe_devices(loss: Loss) -> str:

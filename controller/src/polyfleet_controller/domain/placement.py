@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias, assert_never
 
-from polyfleet_controller.domain.images import IndexChild, ResolvedImage
+from polyfleet_controller.domain.coverage import Coverage, Gap, cover
+from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage
 from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
-from polyfleet_controller.domain.platforms import Match, Mismatch, choose_child
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.staging import Staging
-from polyfleet_controller.domain.sync import Pin, Standing
+from polyfleet_controller.domain.sync import ImagePin, Pin, Standing
 from polyfleet_shared.features import find_features
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
@@ -24,16 +24,21 @@ from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """An immutable snapshot: the manifest, and what its image's name stood for when it was cut."""
+    """An immutable snapshot: the manifest, and what its images' names stood for when it was cut."""
 
     release: str
     revision: int
     manifest: WorkloadManifest
-    image: ResolvedImage
+    images: tuple[NamedImage, ...]
+
+    @property
+    def children(self) -> tuple[IndexChild, ...]:
+        """The children of all images."""
+        return tuple(child for each in self.images for child in each.image.children)
 
     def covers(self, platforms: tuple[RunnablePlatform, ...]) -> bool:
         """Whether it has something for devices that run `platforms`."""
-        return isinstance(choose_child(platforms, self.image.children), Match)
+        return isinstance(cover(platforms, self.images), Coverage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +63,7 @@ class Workload:
     @property
     def request(self) -> Request:
         """What it asks of devices."""
-        children = () if self.release is None else self.release.image.children
-        return self.manifest.request(self.uid, children)
+        return self.manifest.request(self.uid, () if self.release is None else self.release.images)
 
     def find_share(self, device: str, platforms: tuple[RunnablePlatform, ...]) -> "Share":
         """What a device is given of it that runs `platforms`, the first of them its own.
@@ -98,10 +102,10 @@ _AWAITS_ROLLOUT: Final = Condition(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
-    """The device runs it, from this child."""
+    """The device runs it. `images` are what it must prove, in the order of the manifest's images."""
 
     workload: DesiredWorkload
-    image: PinnedImage
+    images: tuple[ImagePin, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,22 +120,19 @@ Decision: TypeAlias = Assigned | Held
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One workload on one device, as it is kept. `platform` is the device's, `image` the child's.
+    """One workload on one device, as it is kept. `platform` is the device's.
 
-    `containers` are those that run together; None where a version before this one kept it. It is `available`
-    once it is proven and has been ready for `min_ready_seconds`, by the device's own clock; `prefetched` once
-    the device has the images of the release that is to follow.
+    `images` are what it must prove, in the order of the manifest's images; none where it is held. It is
+    `available` once it is proven and has been ready for `min_ready_seconds`, by the device's own clock;
+    `prefetched` once the device has the images of the release that is to follow.
     """
 
     workload: str
     platform: Platform
     release: str | None
-    image_platform: Platform | None
-    child: str | None
-    config: str | None
+    images: tuple[ImagePin, ...] = ()
     held: Condition | None
     standing: Standing
-    containers: frozenset[str] | None = None
     min_ready_seconds: int = 0
     available: bool = False
     prefetched: bool = False
@@ -146,9 +147,9 @@ class Assignment:
     @property
     def pin(self) -> Pin | None:
         """What the device must prove, None where it is held."""
-        if self.release is None or self.child is None or self.config is None:
+        if self.release is None or not self.images:
             return None
-        return Pin(release=self.release, child=self.child, config=self.config, containers=self.containers)
+        return Pin(release=self.release, images=self.images)
 
 
 def place(workload: Workload, platforms: tuple[RunnablePlatform, ...], share: Share) -> Decision | None:
@@ -162,35 +163,29 @@ def place(workload: Workload, platforms: tuple[RunnablePlatform, ...], share: Sh
     release = share.release
     if release is None:
         return _hold(workload, _AWAITS_ROLLOUT)
-    choice = choose_child(platforms, release.image.children)
-    if isinstance(choice, Match):
-        return _assign(workload, release, choice.child)
-    return _hold(workload, _uncovered(release.image, platforms, choice))
+    found = cover(platforms, release.images)
+    if isinstance(found, Coverage):
+        return _assign(workload, release, found)
+    return _hold(workload, _uncovered(release.images, platforms, found))
 
 
 def make_assignment(decision: Decision, platform: Platform) -> Assignment:
     """What is kept of a decision for a device of `platform`, before the device has said anything about it."""
     match decision:
-        case Assigned(workload=workload, image=image):
+        case Assigned(workload=workload, images=images):
             return Assignment(
                 workload=workload.uid,
                 platform=platform,
                 release=workload.release,
-                image_platform=image.platform,
-                child=image.child,
-                config=image.config,
+                images=images,
                 held=None,
                 standing=Standing.PENDING,
-                containers=frozenset(container.name for container in workload.containers),
             )
         case Held(workload=held):
             return Assignment(
                 workload=held.uid,
                 platform=platform,
                 release=None,
-                image_platform=None,
-                child=None,
-                config=None,
                 held=Condition(reason=held.reason, message=held.message),
                 standing=Standing.HELD,
             )
@@ -198,15 +193,10 @@ def make_assignment(decision: Decision, platform: Platform) -> Assignment:
             assert_never(decision)
 
 
-def _assign(workload: Workload, release: Release, child: IndexChild) -> Assigned:
-    image = PinnedImage(
-        repository=release.image.repository,
-        index=release.image.index,
-        child=child.child,
-        config=child.config,
-        platform=child.platform,
-        size=child.size,
-    )
+def _assign(workload: Workload, release: Release, found: Coverage) -> Assigned:
+    chosen = {
+        each.reference: _pin(each, child) for each, child in zip(release.images, found.children, strict=True)
+    }
     pod = release.manifest.spec.template.spec
     desired = DesiredWorkload(
         uid=workload.uid,
@@ -218,10 +208,33 @@ def _assign(workload: Workload, release: Release, child: IndexChild) -> Assigned
         termination_grace_seconds=pod.termination_grace_period_seconds,
         host_network=pod.host_network,
         volumes=tuple(volume.pin() for volume in pod.volumes),
-        init_containers=tuple(_render(item, pod, image) for item in pod.init_containers),
-        containers=tuple(_render(item, pod, image) for item in pod.containers),
+        init_containers=tuple(_render(item, pod, chosen[item.image]) for item in pod.init_containers),
+        containers=tuple(_render(item, pod, chosen[item.image]) for item in pod.containers),
     )
-    return Assigned(image=image, workload=replace(desired, requires=find_features(desired)))
+    return Assigned(
+        images=tuple(_prove(reference, image, pod) for reference, image in chosen.items()),
+        workload=replace(desired, requires=find_features(desired)),
+    )
+
+
+def _pin(named: NamedImage, child: IndexChild) -> PinnedImage:
+    return PinnedImage(
+        repository=named.image.repository,
+        index=named.image.index,
+        child=child.child,
+        config=child.config,
+        platform=child.platform,
+        size=child.size,
+    )
+
+
+def _prove(reference: ImageReference, image: PinnedImage, pod: PodSpec) -> ImagePin:
+    return ImagePin(
+        platform=image.platform,
+        child=image.child,
+        config=image.config,
+        containers=frozenset(item.name for item in pod.containers if item.image == reference),
+    )
 
 
 def _render(container: ContainerTemplate, pod: PodSpec, image: PinnedImage) -> ContainerSpec:
@@ -252,8 +265,11 @@ def _hold(workload: Workload, why: Condition) -> Held:
 
 
 def _uncovered(
-    image: ResolvedImage, platforms: tuple[RunnablePlatform, ...], mismatch: Mismatch
+    images: tuple[NamedImage, ...], platforms: tuple[RunnablePlatform, ...], gap: Gap
 ) -> Condition:
     runs = ", ".join(str(item.platform) for item in platforms)
-    message = f"{mismatch}; this device runs {runs} ({image.repository}@{image.index})"
+    lacking = {reference for reference, _ in gap.lacks}
+    named = (each.image for each in images if each.reference in lacking)
+    pinned = ", ".join(f"{image.repository}@{image.index}" for image in named)
+    message = f"{gap}; this device runs {runs} ({pinned})"
     return Condition(reason=Reason.NO_MATCHING_PLATFORM, message=message)

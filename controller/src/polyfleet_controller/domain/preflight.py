@@ -1,4 +1,4 @@
-"""Which of the targeted devices get which child of an image, what they have to pull, and which get none.
+"""Which of the targeted devices get which children of images, what they have to pull, and which get none.
 
 Devices come in groups, so that ten thousand cost no more than the few kinds of device that they are.
 """
@@ -6,8 +6,8 @@ Devices come in groups, so that ten thousand cost no more than the few kinds of 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from polyfleet_controller.domain.images import IndexChild, Layer
-from polyfleet_controller.domain.platforms import Choice, Match, Mismatch, choose_child
+from polyfleet_controller.domain.coverage import Cover, Coverage, Gap, cover
+from polyfleet_controller.domain.images import IndexChild, Layer, NamedImage
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 
 
@@ -47,23 +47,22 @@ class PullSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """Devices of one platform that get the same child, and how well they run it."""
+    """Devices of one platform that get the same child of each image, and how well they run these."""
 
     platform: Platform
-    child: IndexChild
-    fit: Fit
+    coverage: Coverage
     devices: int
     pull: PullSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncovered:
-    """Devices that list the same platforms, of which the image has none."""
+    """Devices that list the same platforms, of which an image has none."""
 
     platform_set: str
     platforms: tuple[RunnablePlatform, ...]
     devices: int
-    mismatch: Mismatch
+    gap: Gap
 
     @property
     def platform(self) -> Platform:
@@ -84,22 +83,22 @@ class Preflight:
         return sum(each.devices for each in self.covered) + sum(each.devices for each in self.uncovered)
 
 
-def check_image(
-    children: tuple[IndexChild, ...],
+def check_images(
+    images: tuple[NamedImage, ...],
     groups: Iterable[TargetGroup],
     layers: Mapping[str, tuple[Layer, ...]],
 ) -> Preflight:
-    """Match an image with the devices. `layers` has those of the children that devices are proven to run."""
-    choices: dict[str, Choice] = {}
-    covered: dict[tuple[Platform, str, Fit], Covered] = {}
+    """Match images with the devices. `layers` has those of the children that devices are proven to run."""
+    choices: dict[str, Cover] = {}
+    covered: dict[tuple[Platform, tuple[tuple[str, Fit], ...]], Covered] = {}
     uncovered: dict[str, Uncovered] = {}
     for group in groups:
         if group.platform_set not in choices:
-            choices[group.platform_set] = choose_child(group.platforms, children)
+            choices[group.platform_set] = cover(group.platforms, images)
         choice = choices[group.platform_set]
-        if isinstance(choice, Match):
+        if isinstance(choice, Coverage):
             found = _cover(group, choice, layers)
-            key = (found.platform, found.child.child, found.fit)
+            key = (found.platform, tuple((each.child.child, each.fit) for each in choice.matches))
             covered[key] = _join(covered[key], found) if key in covered else found
         else:
             before = uncovered.get(group.platform_set)
@@ -107,7 +106,7 @@ def check_image(
                 platform_set=group.platform_set,
                 platforms=group.platforms,
                 devices=group.devices + (0 if before is None else before.devices),
-                mismatch=choice,
+                gap=choice,
             )
     return Preflight(
         covered=tuple(sorted(covered.values(), key=_order)),
@@ -115,30 +114,38 @@ def check_image(
     )
 
 
-def size_pull(child: IndexChild, proven: Iterable[str], layers: Mapping[str, tuple[Layer, ...]]) -> int:
-    """The bytes that a device has to pull for a child beside the children that it runs."""
-    running = frozenset(proven)
-    if child.child in running:
-        return 0
-    if not child.layers:  # nobody has looked at them
-        return child.size
-    present = {layer.digest for digest in running for layer in layers.get(digest, ())}
-    return sum(layer.size for layer in child.layers if layer.digest not in present)
+def size_pull(
+    children: Iterable[IndexChild], proven: Iterable[str], layers: Mapping[str, tuple[Layer, ...]]
+) -> int:
+    """The bytes that a device has to pull for these children beside those that it runs."""
+    there = set(proven)
+    present = {layer.digest for digest in there for layer in layers.get(digest, ())}
+    size = 0
+    for child in children:
+        if child.child in there:
+            continue
+        there.add(child.child)
+        if not child.layers:  # nobody has looked at them
+            size += child.size
+            continue
+        size += sum(layer.size for layer in child.layers if layer.digest not in present)
+        present |= {layer.digest for layer in child.layers}
+    return size
 
 
-def _cover(group: TargetGroup, choice: Match, layers: Mapping[str, tuple[Layer, ...]]) -> Covered:
-    each = size_pull(choice.child, group.proven, layers)
+def _cover(group: TargetGroup, choice: Coverage, layers: Mapping[str, tuple[Layer, ...]]) -> Covered:
+    each = size_pull(choice.children, group.proven, layers)
     return Covered(
         platform=group.platform,
-        child=choice.child,
-        fit=choice.fit,
+        coverage=choice,
         devices=group.devices,
         pull=PullSize(total=each * group.devices, least=each, most=each),
     )
 
 
-def _order(each: Covered) -> tuple[Platform, Platform, str, Fit]:
-    return (each.platform, each.child.platform, each.child.child, each.fit)
+def _order(each: Covered) -> tuple[Platform, list[tuple[Platform, str, Fit]]]:
+    found = [(match.child.platform, match.child.child, match.fit) for match in each.coverage.matches]
+    return (each.platform, found)
 
 
 def _join(one: Covered, other: Covered) -> Covered:

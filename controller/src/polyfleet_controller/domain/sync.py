@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from polyfleet_controller.domain.observation import Lag
 from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
+from polyfleet_shared.platforms import Platform
 
 
 class Sync(StrEnum):
@@ -30,16 +31,40 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
-    """What a device must prove: the release, and the child and config digest of each of its containers.
+class ImagePin:
+    """What a device must prove of one image: the child and config digest of each container that is of it.
 
-    `containers` are the names of those that run together; None where it was not kept, then it is any.
+    `platform` is the child's. `containers` are the names of those that run together; None where it was not
+    kept, then it is any.
     """
 
-    release: str
+    platform: Platform
     child: str
     config: str
     containers: frozenset[str] | None = None
+
+    def is_met(self, container: ContainerReport) -> bool:
+        """Whether a container that was reported proves it."""
+        concerns = self.containers is None or container.name in self.containers
+        return concerns and container.image_id == self.config and container.child == self.child
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """What a device must prove: the release, and each of its images."""
+
+    release: str
+    images: tuple[ImagePin, ...]
+
+    @property
+    def containers(self) -> frozenset[str]:
+        """The names of all that run together, as far as they are known."""
+        none: frozenset[str] = frozenset()
+        return none.union(*(image.containers or none for image in self.images))
+
+    def is_met(self, container: ContainerReport) -> bool:
+        """Whether a container that was reported is one of them, and of its own image's child."""
+        return any(image.is_met(container) for image in self.images)
 
 
 def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
@@ -84,26 +109,21 @@ def _proves_running(pin: Pin, report: WorkloadReport) -> bool:
     proven = {container.name for container in running}
     if report.phase is Phase.RUNNING:
         proven |= _find_completed(pin, report.containers)
-    return (
-        bool(running)
-        and all(_is_pinned(pin, container) for container in running)
-        and (pin.containers or frozenset()) <= proven
-    )
+    return bool(running) and all(pin.is_met(container) for container in running) and pin.containers <= proven
 
 
 def _proves_completion(pin: Pin, containers: tuple[ContainerReport, ...]) -> bool:
     completed = _find_completed(pin, containers)
-    wanted = pin.containers or frozenset()
-    return not any(container.running for container in containers) and bool(completed) and wanted <= completed
+    return (
+        not any(container.running for container in containers)
+        and bool(completed)
+        and pin.containers <= completed
+    )
 
 
 def _find_completed(pin: Pin, containers: tuple[ContainerReport, ...]) -> set[str]:
     return {
         container.name
         for container in containers
-        if _is_pinned(pin, container) and not container.running and container.exit_code == 0
+        if pin.is_met(container) and not container.running and container.exit_code == 0
     }
-
-
-def _is_pinned(pin: Pin, container: ContainerReport) -> bool:
-    return container.image_id == pin.config and container.child == pin.child

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.images import NamedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
@@ -37,13 +37,13 @@ class Application:
 class Intent:
     """What a manifest comes to, before anything is written.
 
-    `image` is None without an answer of the registry. `is_released` if a release is to be cut from it.
+    `images` is empty without an answer of the registry. `is_released` if a release is to be cut from them.
     """
 
     before: StoredWorkload | None
     after: StoredWorkload
     change: Change
-    image: ResolvedImage | None
+    images: tuple[NamedImage, ...]
     preflight: ImageCheck | None
     is_released: bool
 
@@ -52,17 +52,17 @@ def judge_manifest(
     connection: Connection,
     snapshot: Snapshot,
     manifest: WorkloadManifest,
-    outcome: ResolvedImage | Condition,
+    outcome: tuple[NamedImage, ...] | Condition,
     *,
     now: datetime,
 ) -> Intent:
-    """Say what a manifest comes to, with what its image names now or why that is not known.
+    """Say what a manifest comes to, with what its images name now or why that is not known.
 
     `snapshot` was taken in the same transaction.
 
     Raises:
         ConflictError: the manifest was made of another state than the workload is in.
-        DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+        DevicesUncoveredError: devices get nothing of an image, and the manifest does not say what then.
     """
     namespace, name = manifest.metadata.namespace, manifest.metadata.name
     before = find_workload(connection, namespace, name)
@@ -73,32 +73,32 @@ def judge_manifest(
     after = _change(before, manifest, now)
     change = _name_change(before, after)
     if isinstance(outcome, Condition):
-        return Intent(
-            before=before, after=after, change=change, image=None, preflight=None, is_released=False
-        )
-    check = check_workload(
-        connection, snapshot, after.uid, manifest, outcome, reference=manifest.container.image, now=now
-    )
+        return Intent(before=before, after=after, change=change, images=(), preflight=None, is_released=False)
+    check = check_workload(connection, snapshot, after.uid, manifest, outcome, now=now)
     is_released = not (_is_released(after) and _names(in_force, outcome))
     if is_released and is_refused(check):
         raise DevicesUncoveredError(_explain_refusal(check), check)
     if is_released and change is Change.UNCHANGED and _is_released(after):
         change = Change.MOVED
     return Intent(
-        before=before, after=after, change=change, image=outcome, preflight=check, is_released=is_released
+        before=before, after=after, change=change, images=outcome, preflight=check, is_released=is_released
     )
 
 
 def apply_manifest(
-    connection: Connection, manifest: WorkloadManifest, outcome: ResolvedImage | Condition, *, now: datetime
+    connection: Connection,
+    manifest: WorkloadManifest,
+    outcome: tuple[NamedImage, ...] | Condition,
+    *,
+    now: datetime,
 ) -> Application:
-    """Carry out a manifest, with what its image names now or why that is not known.
+    """Carry out a manifest, with what its images name now or why that is not known.
 
     A manifest without an answer of the registry is kept, and its release cut later.
 
     Raises:
         ConflictError: the manifest was made of another state than the workload is in.
-        DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+        DevicesUncoveredError: devices get nothing of an image, and the manifest does not say what then.
     """
     snapshot = take_snapshot(connection)
     intent = judge_manifest(connection, snapshot, manifest, outcome, now=now)
@@ -155,9 +155,13 @@ def _is_released(workload: StoredWorkload) -> bool:
     return workload.observed_generation == workload.generation
 
 
-def _names(release: StoredRelease | None, image: ResolvedImage) -> bool:
-    """Whether the release was cut from this very image: its tag has not moved since."""
-    return release is not None and release.release.image.index == image.index
+def _names(release: StoredRelease | None, images: tuple[NamedImage, ...]) -> bool:
+    """Whether the release was cut from these very images: no tag has moved since."""
+    return release is not None and _list_indexes(release.release.images) == _list_indexes(images)
+
+
+def _list_indexes(images: tuple[NamedImage, ...]) -> list[str]:
+    return [each.image.index for each in images]
 
 
 def _name_change(before: StoredWorkload | None, after: StoredWorkload) -> Change:

@@ -105,9 +105,10 @@ def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> A
         namespace=named.namespace,
         name=named.name,
         release=assignment.release,
-        platform=assignment.image_platform,
-        child=assignment.child,
+        platform=assignment.images[0].platform if assignment.images else None,
+        child=assignment.images[0].child if assignment.images else None,
         held=assignment.held,
         standing=assignment.standing,
         report=report,
+        other_children=tuple(image.child for image in assignment.images[1:]),
     )

@@ -1,16 +1,18 @@
 """Looks again at the tags of releases: what devices wait for may come, and what they run may go."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
 from polyfleet_controller.domain.moved_tags import (
     Alarm,
+    ImageUse,
     describe_loss,
     find_lost,
+    join_losses,
     releases_held_devices,
     renew,
 )
@@ -36,6 +38,9 @@ from polyfleet_shared.reasons import Reason
 DEFAULT_INTERVAL: Final = timedelta(minutes=15)
 _FIRST_LOOK: Final = timedelta(seconds=5)
 _DOUBLINGS: Final = 20
+
+# What references name, or why they name nothing.
+_Answers: TypeAlias = dict[ImageReference, ResolvedImage | RegistryFailure]
 
 # The registry has answered, and what it said is that the tag names no image.
 _GONE: Final = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_INVALID})
@@ -113,35 +118,47 @@ class MovedTags:
         return min(self._interval, pause)
 
     def _follow(self, uid: str, now: datetime, silent: set[str]) -> tuple[AlarmChange, ...]:
-        """Ask what the tag names, and do what that allows; `silent` collects registries without an answer."""
+        """Ask what the tags name, and do what that allows; `silent` collects registries without an answer.
+
+        Of several tags all must be known: a release is cut from all of them.
+        """
         with self._database.read() as connection:
             workload = _find_settled(connection, uid)
             placeable = load_placeable(connection, uid)
-        known = [each.release.image for each in placeable if each.release is not None]
-        if workload is None or not known:
+        known = [named for each in placeable if each.release is not None for named in each.release.images]
+        if workload is None or all(named.reference.digest is not None for named in known):
             return ()
-        reference = workload.manifest.container.image
-        if reference.digest is not None or reference.registry in silent:
-            return ()
-        try:
-            answer: ResolvedImage | RegistryFailure = self._registry.resolve(reference, known=known[0])
-        except RegistryFailure as failure:
-            if failure.reason is Reason.REGISTRY_UNREACHABLE:
-                silent.add(reference.registry)
-            if failure.reason not in _GONE:
+        answers: _Answers = {}
+        for named in known:
+            answer = self._ask(named, silent)
+            if answer is None:
                 return ()  # nothing is worse for it: the release in force stays in force
-            answer = failure
+            answers[named.reference] = answer
         # Most looks find nothing new, and a transaction that may write has a price for others.
         with self._database.read() as connection:
-            finding = _judge(connection, uid, workload.generation, answer, now)
+            finding = _judge(connection, uid, workload.generation, answers, now)
         if finding is None or not finding.is_news:
             return ()
         with self._database.begin() as connection:
-            finding = _judge(connection, uid, workload.generation, answer, now)
+            finding = _judge(connection, uid, workload.generation, answers, now)
             changed = finding is not None and _carry_out(connection, finding, now)
         if changed:
             self._on_change()
         return () if finding is None else finding.changes
+
+    def _ask(self, named: NamedImage, silent: set[str]) -> ResolvedImage | RegistryFailure | None:
+        """What a reference names now, or why it names nothing; None if that cannot be told now."""
+        reference = named.reference
+        if reference.digest is not None:
+            return named.image
+        if reference.registry in silent:
+            return None
+        try:
+            return self._registry.resolve(reference, known=named.image)
+        except RegistryFailure as failure:
+            if failure.reason is Reason.REGISTRY_UNREACHABLE:
+                silent.add(reference.registry)
+            return failure if failure.reason in _GONE else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,17 +172,17 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
-    """What a look at a tag comes to: `image` is to be the next release, None if nothing is cut from it."""
+    """What a look at the tags comes to: `images` are to be the next release, empty if none is cut."""
 
     workload: StoredWorkload
     revision: int
-    image: ResolvedImage | None
+    images: tuple[NamedImage, ...]
     before: Alarm | None
     after: Alarm | None
 
     @property
     def is_news(self) -> bool:
-        return self.image is not None or self.before != self.after
+        return bool(self.images) or self.before != self.after
 
     @property
     def changes(self) -> tuple[AlarmChange, ...]:
@@ -193,35 +210,51 @@ def _judge(
     connection: Connection,
     uid: str,
     generation: int,
-    answer: ResolvedImage | RegistryFailure,
+    answers: _Answers,
     now: datetime,
 ) -> _Finding | None:
-    """What the answer means for the workload as it is, None if that is not what was asked about any more."""
+    """What the answers mean for the workload as it is, None if that is not what was asked about any more."""
     workload = _find_settled(connection, uid)
     if workload is None or workload.generation != generation:
         return None
     (placeable,) = load_placeable(connection, uid)
     release = placeable.release
-    if release is None:
+    if release is None or not answers.keys() >= {named.reference for named in release.images}:
         return None
-    found = None if isinstance(answer, RegistryFailure) else answer
-    gone = answer.message if isinstance(answer, RegistryFailure) else ""
-    is_same = found is not None and found.children == release.image.children
-    lost = {} if is_same else find_lost(load_image_uses(connection, uid), found)
+    moved = {
+        named.reference: answer
+        for named in release.images
+        if isinstance(answer := answers[named.reference], RegistryFailure)
+        or answer.children != named.image.children
+    }
+    found = tuple(
+        NamedImage(reference=named.reference, image=answer)
+        for named in release.images
+        if not isinstance(answer := answers[named.reference], RegistryFailure)
+    )
     cuts = (
-        found is not None
-        and not is_same
-        and releases_held_devices(release.image, found, load_assigned_platforms(connection, uid))
+        bool(moved)
+        and len(found) == len(release.images)
+        and releases_held_devices(release.images, found, load_assigned_platforms(connection, uid))
     )
     before = load_alarms(connection, [uid]).get(uid)
-    loss = describe_loss(workload.manifest.container.image, lost, gone=gone)
+    loss = join_losses(_describe_losses(load_image_uses(connection, uid), moved)) if moved else None
     return _Finding(
         workload=workload,
         revision=release.revision,
-        image=found if cuts else None,
+        images=found if cuts else (),
         before=before,
         after=renew(before, loss, now=now),
     )
+
+
+def _describe_losses(uses: Iterable[ImageUse], moved: _Answers) -> Iterator[str]:
+    """What each of these tags has lost, in words."""
+    in_use = tuple(uses)
+    for reference, answer in moved.items():
+        found, gone = (None, answer.message) if isinstance(answer, RegistryFailure) else (answer, "")
+        lost = find_lost((use for use in in_use if use.reference == reference), found)
+        yield describe_loss(reference, lost, gone=gone)
 
 
 def _carry_out(connection: Connection, finding: _Finding, now: datetime) -> bool:
@@ -229,7 +262,7 @@ def _carry_out(connection: Connection, finding: _Finding, now: datetime) -> bool
     uid = finding.workload.uid
     if finding.before != finding.after:
         save_alarm(connection, uid, finding.revision, finding.after)
-    if finding.image is None:
+    if not finding.images:
         return False
-    cut_release(connection, finding.workload, finding.image, now)
+    cut_release(connection, finding.workload, finding.images, now)
     return place_workload(connection, uid, now=now)

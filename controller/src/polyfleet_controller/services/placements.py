@@ -52,7 +52,8 @@ def _look(connection: Connection, members: tuple[Member, ...], contents: dict[st
     layers = {
         child.child: frozenset(layer.digest for layer in child.layers)
         for workload in workloads.values()
-        for child in workload.request.children
+        for named in workload.request.images
+        for child in named.image.children
     }
     requests = {uid: workload.request for uid, workload in workloads.items()}
     return Snapshot(

@@ -1,4 +1,4 @@
-"""Which devices get which child of an image, and which get none, before anything is changed."""
+"""Which devices get which children of images, and which get none, before anything is changed."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from polyfleet_controller.domain.images import ImageReference, Layer, ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, Layer, NamedImage
 from polyfleet_controller.domain.manifest import OnUncovered, WorkloadManifest
 from polyfleet_controller.domain.placement import Workload
 from polyfleet_controller.domain.preflight import (
@@ -14,12 +14,18 @@ from polyfleet_controller.domain.preflight import (
     Preflight,
     TargetGroup,
     Uncovered,
-    check_image,
+    check_images,
 )
 from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.errors import NotFoundError
-from polyfleet_controller.services.image_views import CoveredDevices, ImageCheck, UncoveredDevices
+from polyfleet_controller.services.image_views import (
+    CoveredDevices,
+    ImageCheck,
+    OtherChild,
+    OtherImage,
+    UncoveredDevices,
+)
 from polyfleet_controller.services.placements import Snapshot, take_snapshot
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.store.database import Connection, Database
@@ -67,14 +73,12 @@ class Preflights:
             StoreError: the database does not answer.
         """
         stored = None if workload is None else self._find(*workload)
-        image = self._registry.resolve(reference)
+        images = (NamedImage(reference=reference, image=self._registry.resolve(reference)),)
         with self._database.read() as connection:
             if stored is None:
-                return check_targets(connection, reference, image, selector=selector)
+                return check_targets(connection, images, selector=selector)
             snapshot = take_snapshot(connection)
-            return check_workload(
-                connection, snapshot, stored.uid, stored.manifest, image, reference=reference, now=now
-            )
+            return check_workload(connection, snapshot, stored.uid, stored.manifest, images, now=now)
 
     def _find(self, namespace: str, name: str) -> StoredWorkload:
         with self._database.read() as connection:
@@ -85,17 +89,15 @@ class Preflights:
 
 
 def check_targets(
-    connection: Connection, reference: ImageReference, image: ResolvedImage, *, selector: Selector
+    connection: Connection, images: tuple[NamedImage, ...], *, selector: Selector
 ) -> ImageCheck:
-    """Check an image that was resolved, for all devices that are selected by their labels."""
+    """Check images that were resolved, for all devices that are selected by their labels."""
     groups = load_targets(connection, selector)
-    found = check_image(image.children, groups, _find_layers(load_placeable(connection)))
+    found = check_images(images, groups, _find_layers(load_placeable(connection)))
     names = list_target_names(
         connection, [each.platform_set for each in found.uncovered], selector, limit=MAX_NAMES
     )
-    return _view(
-        connection, reference, image, found, names=names, unjudged=count_unjudged(connection, selector)
-    )
+    return _view(connection, images, found, names=names, unjudged=count_unjudged(connection, selector))
 
 
 def check_workload(
@@ -103,21 +105,20 @@ def check_workload(
     snapshot: Snapshot,
     uid: str,
     manifest: WorkloadManifest,
-    image: ResolvedImage,
+    images: tuple[NamedImage, ...],
     *,
-    reference: ImageReference,
     now: datetime,
 ) -> ImageCheck:
-    """Check an image that was resolved, for the devices that a manifest asks for, by its policy.
+    """Check images that were resolved, for the devices that a manifest asks for, by its policy.
 
     `snapshot` was taken in the same transaction.
     """
     # The excluded are to be seen here, as what they are.
-    request = replace(manifest.request(uid, image.children), excludes=False)
+    request = replace(manifest.request(uid, images), excludes=False)
     chosen = snapshot.select(request, now=now).chosen
     members = [member for member in snapshot.members if member.name in chosen]
     groups = _group(members, load_proven(connection))
-    found = check_image(image.children, groups, _find_layers(snapshot.workloads.values()))
+    found = check_images(images, groups, _find_layers(snapshot.workloads.values()))
     uncovered = {each.platform_set for each in found.uncovered}
     names: dict[str, tuple[str, ...]] = {}
     for member in members:
@@ -126,8 +127,7 @@ def check_workload(
             names[member.platform_set] = (*some, member.name)
     return _view(
         connection,
-        reference,
-        image,
+        images,
         found,
         names=names,
         unjudged=count_unjudged(connection),
@@ -153,35 +153,45 @@ def _find_layers(workloads: Iterable[Workload]) -> dict[str, tuple[Layer, ...]]:
         child.child: child.layers
         for workload in workloads
         if workload.release is not None
-        for child in workload.release.image.children
+        for child in workload.release.children
     }
 
 
 def _view(
     connection: Connection,
-    reference: ImageReference,
-    image: ResolvedImage,
+    images: tuple[NamedImage, ...],
     found: Preflight,
     *,
     names: Mapping[str, tuple[str, ...]],
     unjudged: int,
     policy: OnUncovered | None = None,
 ) -> ImageCheck:
+    first, *others = map(_view_image, images)
+    given = {child.child for each in found.covered for child in each.coverage.children}
     return ImageCheck(
-        image=str(reference),
-        index=image.index,
-        offers=tuple(child.platform for child in image.children),
+        image=first.image,
+        index=first.index,
+        offers=first.offers,
         devices=found.devices,
-        covered=tuple(map(_view_covered, found.covered)),
+        covered=tuple(_view_covered(each, images) for each in found.covered),
         uncovered=tuple(_view_uncovered(each, names[each.platform_set]) for each in found.uncovered),
         unjudged=unjudged,
         on_uncovered=policy,
-        warnings=load_image_failures(connection, {each.child.child for each in found.covered}),
+        warnings=load_image_failures(connection, given),
+        others=tuple(others),
+    )
+
+
+def _view_image(named: NamedImage) -> OtherImage:
+    return OtherImage(
+        image=str(named.reference),
+        index=named.image.index,
+        offers=tuple(child.platform for child in named.image.children),
     )
 
 
 def is_refused(check: ImageCheck) -> bool:
-    """Whether the image must not be released as it is."""
+    """Whether the images must not be released as they are."""
     return bool(check.uncovered) and check.on_uncovered is OnUncovered.REFUSE
 
 
@@ -192,11 +202,11 @@ def describe_uncovered(check: ImageCheck) -> str:
         for gap in check.uncovered[:MAX_KINDS]
     )
     more = f"; and {len(check.uncovered) - MAX_KINDS} more kinds" if check.uncovered[MAX_KINDS:] else ""
-    offers = ", ".join(map(str, check.offers))
-    return (
-        f"{check.image} has {offers}: nothing that {check.count_uncovered} of {check.devices} devices can "
-        f"run: {kinds}{more}"
-    )
+    images = (OtherImage(image=check.image, index=check.index, offers=check.offers), *check.others)
+    offers = "; ".join(f"{each.image} has {', '.join(map(str, each.offers))}" for each in images)
+    count = f"{check.count_uncovered} of {check.devices} devices"
+    lack = f"not all containers have something that {count}" if check.others else f"nothing that {count}"
+    return f"{offers}: {lack} can run: {kinds}{more}"
 
 
 def _name_some(names: tuple[str, ...], devices: int) -> str:
@@ -204,15 +214,26 @@ def _name_some(names: tuple[str, ...], devices: int) -> str:
     return ", ".join(names) + (f" and {unnamed} more" if unnamed else "")
 
 
-def _view_covered(covered: Covered) -> CoveredDevices:
+def _view_covered(covered: Covered, images: tuple[NamedImage, ...]) -> CoveredDevices:
+    first, *others = (
+        OtherChild(
+            image=str(named.reference),
+            image_platform=match.child.platform,
+            child=match.child.child,
+            fit=match.fit,
+            size=match.child.size,
+        )
+        for named, match in zip(images, covered.coverage.matches, strict=True)
+    )
     return CoveredDevices(
         platform=covered.platform,
         devices=covered.devices,
-        image_platform=covered.child.platform,
-        child=covered.child.child,
-        fit=covered.fit,
-        size=covered.child.size,
+        image_platform=first.image_platform,
+        child=first.child,
+        fit=first.fit,
+        size=first.size,
         pull=covered.pull,
+        others=tuple(others),
     )
 
 
@@ -222,6 +243,6 @@ def _view_uncovered(uncovered: Uncovered, names: tuple[str, ...]) -> UncoveredDe
         devices=uncovered.devices,
         runs=tuple(item.platform for item in uncovered.platforms),
         reason=Reason.NO_MATCHING_PLATFORM,
-        message=str(uncovered.mismatch),
+        message=str(uncovered.gap),
         names=names,
     )

@@ -1,4 +1,4 @@
-"""Releases: the moment at which an image's name becomes digests.
+"""Releases: the moment at which the names of images become digests.
 
 The registry is asked outside of any transaction. What it cannot answer now is asked again, less and less
 often; meanwhile an older release stays in force, or the devices are told why they get none. So it is with an
@@ -6,19 +6,20 @@ image that leaves devices uncovered, where the manifest does not say what to do 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
-from polyfleet_controller.domain.images import ImageReference, ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage, ResolvedImage
 from polyfleet_controller.domain.placement import Release
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import place_workload, take_snapshot
 from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
-from polyfleet_controller.services.views import Child, Page, ReleaseView
+from polyfleet_controller.services.views import Child, OtherImage, Page, ReleaseView
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
     StoredRelease,
@@ -65,7 +66,7 @@ class Releases:
             stored = load_workload(connection, workload)
         if stored is None or stored.observed_generation == stored.generation:
             return
-        outcome = look_up(self._registry, stored.manifest.container.image)
+        outcome = look_up(self._registry, stored.manifest.images)
         with self._database.begin() as connection:
             outbox_changed = _conclude(connection, stored, outcome, now)
         if outbox_changed:
@@ -101,10 +102,21 @@ class Releases:
         return cut_page(rows, page, key=lambda row: [row.release.revision], view=view_release)
 
 
-def look_up(registry: Registry, reference: ImageReference) -> ResolvedImage | Condition:
-    """What a reference names now, or why that is not known. Takes as long as the registry may."""
+def look_up(
+    registry: Registry,
+    references: Iterable[ImageReference],
+    *,
+    known: Mapping[ImageReference, ResolvedImage] = MappingProxyType({}),
+) -> tuple[NamedImage, ...] | Condition:
+    """What references name now, or why that is not known of one; those that are `known` are not asked for.
+
+    Takes as long as the registries may.
+    """
     try:
-        return registry.resolve(reference)
+        return tuple(
+            NamedImage(reference=reference, image=known.get(reference) or registry.resolve(reference))
+            for reference in references
+        )
     except RegistryFailure as failure:
         return Condition(reason=failure.reason, message=failure.message)
 
@@ -112,22 +124,38 @@ def look_up(registry: Registry, reference: ImageReference) -> ResolvedImage | Co
 def view_release(stored: StoredRelease) -> ReleaseView:
     """A release as it is shown."""
     release = stored.release
+    first, *others = release.images
     return ReleaseView(
         release=release.release,
         workload=stored.workload,
         revision=release.revision,
         created_at=stored.created_at,
-        image=str(release.manifest.container.image),
-        index=release.image.index,
-        children=tuple(
-            Child(platform=child.platform, child=child.child, config=child.config, size=child.size)
-            for child in release.image.children
+        image=str(first.reference),
+        index=first.image.index,
+        children=_view_children(first.image.children),
+        others=tuple(
+            OtherImage(
+                image=str(each.reference),
+                index=each.image.index,
+                children=_view_children(each.image.children),
+            )
+            for each in others
         ),
     )
 
 
+def _view_children(children: Iterable[IndexChild]) -> tuple[Child, ...]:
+    return tuple(
+        Child(platform=child.platform, child=child.child, config=child.config, size=child.size)
+        for child in children
+    )
+
+
 def _conclude(
-    connection: Connection, asked_for: StoredWorkload, outcome: ResolvedImage | Condition, now: datetime
+    connection: Connection,
+    asked_for: StoredWorkload,
+    outcome: tuple[NamedImage, ...] | Condition,
+    now: datetime,
 ) -> bool:
     """Write what the registry said, unless the workload has moved on since it was asked."""
     workload = load_workload(connection, asked_for.uid)
@@ -135,12 +163,10 @@ def _conclude(
         return False
     if workload.generation != asked_for.generation:
         return False
-    if isinstance(outcome, ResolvedImage):
+    if not isinstance(outcome, Condition):
         manifest = workload.manifest
         snapshot = take_snapshot(connection)
-        check = check_workload(
-            connection, snapshot, workload.uid, manifest, outcome, reference=manifest.container.image, now=now
-        )
+        check = check_workload(connection, snapshot, workload.uid, manifest, outcome, now=now)
         if not is_refused(check):
             cut_release(connection, workload, outcome, now)
             return place_workload(connection, workload.uid, now=now, seen=snapshot)
@@ -164,12 +190,15 @@ def note_failure(connection: Connection, workload: StoredWorkload, why: Conditio
 
 
 def cut_release(
-    connection: Connection, workload: StoredWorkload, image: ResolvedImage, now: datetime
+    connection: Connection, workload: StoredWorkload, images: tuple[NamedImage, ...], now: datetime
 ) -> None:
-    """Make the image, with the newest manifest, the release in force; devices are placed by the caller."""
+    """Make the images, with the newest manifest, the release in force; devices are placed by the caller."""
     revision = find_last_revision(connection, workload.uid) + 1
     release = Release(
-        release=_name(workload, revision, image), revision=revision, manifest=workload.manifest, image=image
+        release=_name(workload, revision, images),
+        revision=revision,
+        manifest=workload.manifest,
+        images=images,
     )
     add_release(connection, StoredRelease(workload=workload.uid, created_at=now, release=release))
     save_workload(
@@ -185,7 +214,9 @@ def cut_release(
     )
 
 
-def _name(workload: StoredWorkload, revision: int, image: ResolvedImage) -> str:
+def _name(workload: StoredWorkload, revision: int, images: tuple[NamedImage, ...]) -> str:
     """For a person by its revision; unique by its content, since a restored database counts anew."""
-    content = dump_json({"manifest": encode(workload.manifest), "image": encode(image)})
+    content = dump_json(
+        {"manifest": encode(workload.manifest), "images": [encode(each.image) for each in images]}
+    )
     return f"{workload.name}-{revision}-{hashlib.sha256(content).hexdigest()[:8]}"

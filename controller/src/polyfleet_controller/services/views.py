@@ -37,6 +37,7 @@ __all__ = [
     "ImageFailure",
     "Incarnation",
     "LabelSource",
+    "OtherImage",
     "Page",
     "PlatformCount",
     "ReleaseView",
@@ -92,7 +93,10 @@ class Incarnation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentView:
-    """One workload on one device: what is wanted, or why it is not given, and what is."""
+    """One workload on one device: what is wanted, or why it is not given, and what is.
+
+    `child` is of the first container's image, `other_children` of the further images.
+    """
 
     uid: str
     namespace: str
@@ -103,6 +107,7 @@ class AssignmentView:
     held: Condition | None
     standing: Standing
     report: WorkloadReport | None
+    other_children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +157,20 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherImage:
+    """A further image of a release: the reference, and what it named."""
+
+    image: str
+    index: str
+    children: tuple[Child, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseView:
-    """An immutable snapshot of a workload; `image` is the reference it was cut from."""
+    """An immutable snapshot of a workload; `image` is the reference it was cut from.
+
+    That is the first container's image; `others` are the further ones.
+    """
 
     release: str
     workload: str
@@ -162,6 +179,7 @@ class ReleaseView:
     image: str
     index: str
     children: tuple[Child, ...]
+    others: tuple[OtherImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +200,8 @@ class WorkloadView:
 
     `resource_version` names the state that it is in: a manifest that carries it is taken only in this state.
     `condition` says why the newest manifest has no release yet, None when it has. `alarm` says what the tag
-    has lost that devices run, and asks an operator to act; nothing that runs changes for it.
+    has lost that devices run, and asks an operator to act; nothing that runs changes for it. `image` is the
+    first container's; `other_images` are the further ones.
     """
 
     uid: str
@@ -198,11 +217,15 @@ class WorkloadView:
     condition: Condition | None
     platforms: tuple[PlatformCount, ...]
     alarm: Alarm | None = None
+    other_images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePlacement:
-    """One device under a workload, for `workload show`."""
+    """One device under a workload, for `workload show`.
+
+    `child` is of the first container's image, `other_children` of the further images.
+    """
 
     device: str
     connectivity: Connectivity
@@ -211,6 +234,7 @@ class DevicePlacement:
     held: Condition | None
     standing: Standing
     report: WorkloadReport | None
+    other_children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
 from polyfleet_controller.domain.kubernetes.documents import read_workload
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.sync import Standing
@@ -60,7 +60,7 @@ class Workloads:
         Raises:
             DecodeError: everything that is wrong in the manifest.
             ConflictError: it was made of another state than the workload is in.
-            DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+            DevicesUncoveredError: devices get nothing of an image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
         manifest = read_workload(document)
@@ -84,7 +84,7 @@ class Workloads:
         Raises:
             DecodeError: everything that is wrong in the manifest.
             ConflictError: it was made of another state than the workload is in.
-            DevicesUncoveredError: devices get nothing of the image, and the manifest does not say what then.
+            DevicesUncoveredError: devices get nothing of an image, and the manifest does not say what then.
             StoreError: the database does not answer.
         """
         manifest = read_workload(document)
@@ -92,16 +92,16 @@ class Workloads:
         with self._database.read() as connection:
             return try_manifest(connection, manifest, outcome, now=now)
 
-    def _look_up(self, manifest: WorkloadManifest) -> ResolvedImage | Condition:
+    def _look_up(self, manifest: WorkloadManifest) -> tuple[NamedImage, ...] | Condition:
         """Ask the registry, outside of any transaction; what a digest names is known from the release."""
-        reference = manifest.container.image
-        if reference.digest is not None:
+        known: dict[ImageReference, ResolvedImage] = {}
+        if any(reference.digest is not None for reference in manifest.images):
             with self._database.read() as connection:
                 workload = find_workload(connection, manifest.metadata.namespace, manifest.metadata.name)
                 release = None if workload is None else load_release_in_force(connection, workload)
-            if release is not None and release.release.manifest.container.image == reference:
-                return release.release.image
-        return look_up(self._registry, reference)
+            named = () if release is None else release.release.images
+            known = {each.reference: each.image for each in named if each.reference.digest is not None}
+        return look_up(self._registry, manifest.images, known=known)
 
     def list(self, page: PageRequest) -> Page[WorkloadView]:
         """Workloads by namespace and name.
@@ -132,7 +132,7 @@ class Workloads:
             workload = _find(connection, namespace, name)
             (view,) = _view(connection, [workload])
             release = load_release_in_force(connection, workload)
-            children = () if release is None else release.release.image.children
+            children = () if release is None else release.release.children
             failures = load_image_failures(connection, {child.child for child in children})
             rows = list_placements(
                 connection, workload.uid, limit=page.limit + 1, after=None if after is None else after[0]
@@ -192,6 +192,7 @@ def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[W
             condition=item.failure,
             platforms=_count(count for count in counts if count.workload == item.uid),
             alarm=alarms.get(item.uid),
+            other_images=tuple(map(str, item.manifest.images[1:])),
         )
         for item in stored
     ]
@@ -220,8 +221,9 @@ def _view_placement(placement: Placement) -> DevicePlacement:
         device=placement.device,
         connectivity=placement.connectivity,
         platform=assignment.platform,
-        child=assignment.child,
+        child=assignment.images[0].child if assignment.images else None,
         held=assignment.held,
         standing=assignment.standing,
         report=placement.report,
+        other_children=tuple(image.child for image in assignment.images[1:]),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, literal_column, select
@@ -9,15 +10,18 @@ from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.moved_tags import ImageUse
 from polyfleet_controller.domain.placement import Assignment
-from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.domain.sync import ImagePin, Standing
 from polyfleet_controller.store.statements import Row, upsert
 from polyfleet_controller.store.tables import ASSIGNMENT, DEVICE, PLATFORM_SET
 from polyfleet_controller.store.values import read_platform, read_platforms
+from polyfleet_controller.store.workloads import load_references
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
 
-_SEPARATOR: Final = ","  # in no name
+# In no name, platform or digest.
+_SEPARATOR: Final = ","
+_GROUPS: Final = ";"
 
 
 def load_assignments(connection: Connection, devices: Iterable[str]) -> dict[str, dict[str, Assignment]]:
@@ -86,22 +90,32 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
 
 
 def load_image_uses(connection: Connection, workload: str) -> tuple[ImageUse, ...]:
-    """Which kinds of device are given a workload's child of which platform."""
+    """Which kinds of device are given which of a workload's children.
+
+    A release may have its images in another order than the one before it.
+    """
     key = ASSIGNMENT.c.image_platform
+    keys = (key, ASSIGNMENT.c.release, PLATFORM_SET.c.body)
     query = (
-        select(key, PLATFORM_SET.c.body, func.count(literal_column("*")).label("devices"))
+        select(*keys, func.count(literal_column("*")).label("devices"))
         .join(DEVICE, DEVICE.c.name == ASSIGNMENT.c.device)
         .join(PLATFORM_SET, PLATFORM_SET.c.digest == DEVICE.c.platform_set)
         .where(ASSIGNMENT.c.workload == workload, key.is_not(None))
-        .group_by(key, PLATFORM_SET.c.body)
+        .group_by(*keys)
     )
+    rows = connection.execute(query).all()
+    references = load_references(connection, workload, {row.release for row in rows})
     return tuple(
         ImageUse(
-            image_platform=read_platform(row.image_platform),
+            reference=reference,
+            image_platform=read_platform(image_platform),
             platforms=read_platforms(row.body),
             devices=row.devices,
         )
-        for row in connection.execute(query)
+        for row in rows
+        for reference, image_platform in zip(
+            references[row.release], row.image_platform.split(_SEPARATOR), strict=True
+        )
     )
 
 
@@ -138,32 +152,56 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         workload=workload,
         platform=read_platform(platform),
         release=release,
-        image_platform=None if image_platform is None else read_platform(image_platform),
-        child=child,
-        config=config,
+        images=() if child is None else _read_images(image_platform, child, config, names),
         held=None if reason is None else Condition(reason=Reason(reason), message=message),
         standing=Standing(standing),
-        containers=None if names is None else frozenset(names.split(_SEPARATOR)),
         min_ready_seconds=min_ready_seconds,
         available=available,
         prefetched=prefetched,
     )
 
 
+@lru_cache(maxsize=4096)
+def _read_images(platforms: str, children: str, configs: str, names: str | None) -> tuple[ImagePin, ...]:
+    """Worked out once for the many devices that are given the same."""
+    digests = children.split(_SEPARATOR)
+    return tuple(
+        ImagePin(
+            platform=read_platform(platform),
+            child=child,
+            config=config,
+            containers=None if group is None else frozenset(group.split(_SEPARATOR)) - {""},
+        )
+        for platform, child, config, group in zip(
+            platforms.split(_SEPARATOR),
+            digests,
+            configs.split(_SEPARATOR),
+            [None] * len(digests) if names is None else names.split(_GROUPS),
+            strict=True,
+        )
+    )
+
+
+def _join_names(images: Sequence[ImagePin]) -> str | None:
+    """None where they are not known, as they were read."""
+    groups = [image.containers for image in images if image.containers is not None]
+    return _GROUPS.join(_SEPARATOR.join(sorted(names)) for names in groups) if groups else None
+
+
 def _row(device: str, assignment: Assignment) -> Row:
-    image_platform, held, names = assignment.image_platform, assignment.held, assignment.containers
+    held, images = assignment.held, assignment.images
     return {
         "device": device,
         "workload": assignment.workload,
         "platform": str(assignment.platform),
         "release": assignment.release,
-        "image_platform": None if image_platform is None else str(image_platform),
-        "child": assignment.child,
-        "config": assignment.config,
+        "image_platform": _SEPARATOR.join(str(image.platform) for image in images) or None,
+        "child": _SEPARATOR.join(image.child for image in images) or None,
+        "config": _SEPARATOR.join(image.config for image in images) or None,
         "held_reason": None if held is None else held.reason.value,
         "held_message": None if held is None else held.message,
         "standing": assignment.standing.value,
-        "containers": None if names is None else _SEPARATOR.join(sorted(names)),
+        "containers": _join_names(images),
         "min_ready_seconds": assignment.min_ready_seconds,
         "available": assignment.available,
         "prefetched": assignment.prefetched,

@@ -329,9 +329,10 @@ _WHERE_HELD: Final[dict[str, Any]] = {
 class _Assignment(SQLModel, table=True):
     """One workload on one device: its pin, or why it is held; and how it stands. `platform`: the device's.
 
-    `containers`: the names of those that run together, joined by commas; null in rows older than it.
-    `available` once it is proven and has been ready for `min_ready_seconds`; `prefetched` once the device has
-    the images that it is to get ready.
+    Of each image one value stands in `image_platform`, `child` and `config`, joined by commas in the order of
+    the manifest's images. `containers`: the names of those that run together, joined by commas, and by
+    semicolons between images; null in rows older than it. `available` once it is proven and has been ready
+    for `min_ready_seconds`; `prefetched` once the device has the images that it is to get ready.
     """
 
     __tablename__ = "assignment"

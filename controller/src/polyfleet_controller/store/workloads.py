@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
 from sqlalchemy.engine import Row as ResultRow
 
-from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest, read_manifest
 from polyfleet_controller.domain.placement import Release, Workload
 from polyfleet_controller.domain.resource_versions import name_version
@@ -55,6 +55,11 @@ class StoredRelease:
     workload: str
     created_at: datetime
     release: Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolved:
+    images: tuple[NamedImage, ...]
 
 
 def find_workload(connection: Connection, namespace: str, name: str) -> StoredWorkload | None:
@@ -135,7 +140,7 @@ def add_release(connection: Connection, release: StoredRelease) -> None:
         "revision": release.release.revision,
         "release": release.release.release,
         "created_at": release.created_at,
-        "resolved": write_json(release.release.image),
+        "resolved": write_json(_Resolved(images=release.release.images)),
         "manifest": write_json(release.release.manifest),
     }
     connection.execute(insert(RELEASE), [row])
@@ -165,6 +170,15 @@ def list_releases(
         query = query.where(RELEASE.c.revision < before)
     rows = connection.execute(query.order_by(RELEASE.c.revision.desc()).limit(limit))
     return tuple(_read_release(row) for row in rows)
+
+
+def load_references(
+    connection: Connection, workload: str, releases: Collection[str]
+) -> dict[str, tuple[ImageReference, ...]]:
+    """The images that these releases of a workload name, in their order, by the release's name."""
+    query = select(RELEASE).where(RELEASE.c.workload == workload, RELEASE.c.release.in_(list(releases)))
+    found = [_read_release(row).release for row in connection.execute(query)]
+    return {release.release: release.manifest.images for release in found}
 
 
 def find_last_revision(connection: Connection, workload: str) -> int:
@@ -234,7 +248,7 @@ def _read_placeable(row: ResultRow[Any]) -> Workload:
             release=row.release,
             revision=row.revision,
             manifest=_read_manifest(row.released),
-            image=_read_image(row.resolved),
+            images=_read_images(row.resolved, row.released),
         )
     return Workload(
         uid=row.uid,
@@ -255,7 +269,7 @@ def _read_release(row: ResultRow[Any]) -> StoredRelease:
             release=row.release,
             revision=row.revision,
             manifest=_read_manifest(row.manifest),
-            image=_read_image(row.resolved),
+            images=_read_images(row.resolved, row.manifest),
         ),
     )
 
@@ -272,5 +286,10 @@ def _read_manifest(text: str) -> WorkloadManifest:
 
 
 @lru_cache(maxsize=1024)
-def _read_image(text: str) -> ResolvedImage:
-    return decode(ResolvedImage, read_json(text))
+def _read_images(resolved: str, manifest: str) -> tuple[NamedImage, ...]:
+    """Rows of versions that knew one image of a workload have that alone; the manifest names it."""
+    document = read_json(resolved)
+    if isinstance(document, dict) and "images" in document:
+        return decode(_Resolved, document).images
+    reference = _read_manifest(manifest).container.image
+    return (NamedImage(reference=reference, image=decode(ResolvedImage, document)),)

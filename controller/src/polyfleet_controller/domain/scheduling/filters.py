@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.platforms import Match, choose_child
+from polyfleet_controller.domain.coverage import Coverage, cover
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.requests import Replicas, Request, WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, find_untolerated
@@ -91,12 +91,12 @@ def _check_taints(request: Request, candidate: Candidate, now: datetime) -> str 
 
 
 def _check_platform(request: Request, candidate: Candidate, _now: datetime) -> str | None:
-    """What runs everywhere is held on a device that its image does not cover, and goes on by itself later."""
+    """What runs everywhere is held on a device that it does not cover, and goes on by itself later."""
     decides = request.excludes or isinstance(request.extent, Replicas)
-    if not request.children or not decides:
+    if not request.images or not decides:
         return None
-    choice = choose_child(candidate.platforms, request.children)
-    return None if isinstance(choice, Match) else str(choice)
+    found = cover(candidate.platforms, request.images)
+    return None if isinstance(found, Coverage) else str(found)
 
 
 def _check_topology(request: Request, candidate: Candidate, _now: datetime) -> str | None:

@@ -102,7 +102,7 @@ class Fleet:
             children = (
                 container.image.child
                 for workload in self._contents[content].workloads
-                for container in workload.containers
+                for container in workload.all_containers
             )
             none: frozenset[str] = frozenset()
             self._held_layers[content] = none.union(*(self._layers.get(child, none) for child in children))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.images import IndexChild
+from polyfleet_controller.domain.images import NamedImage
 from polyfleet_controller.domain.requirements import Requirement, find_unmet
 from polyfleet_controller.domain.scheduling.candidates import NO_RESOURCES, HostPort, Resources
 from polyfleet_controller.domain.taints import Effect, Taint, Toleration
@@ -79,8 +79,8 @@ class Spread:
 class Request:
     """Everything that decides where a workload runs.
 
-    `affinity` None asks nothing; else one of its terms must be met. `children` are the image's, empty while
-    it is unknown; `excludes` the devices that none of them runs on, instead of holding it there.
+    `affinity` None asks nothing; else one of its terms must be met. `images` are empty while they are
+    unknown; `excludes` the devices that one of them has nothing for, instead of holding it there.
     `uid` breaks ties, so that workloads that ask alike do not all crowd onto one device. The higher
     `priority` comes first where not all find room; it takes nothing from those that have it.
     """
@@ -95,7 +95,7 @@ class Request:
     resources: Resources = NO_RESOURCES
     ports: frozenset[HostPort] = frozenset()
     spreads: tuple[Spread, ...] = ()
-    children: tuple[IndexChild, ...] = ()
+    images: tuple[NamedImage, ...] = ()
     excludes: bool = False
 
     @property

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.platforms import match
+from polyfleet_controller.domain.coverage import find_coverage, sum_children
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.taints import Effect, find_untolerated
@@ -51,7 +51,7 @@ def score_parts(request: Request, candidate: Candidate, *, now: datetime) -> dic
 
 
 def _score_fit(request: Request, candidate: Candidate, _now: datetime) -> float:
-    found = match(candidate.platforms, request.children)
+    found = find_coverage(candidate.platforms, request.images) if request.images else None
     return 0.0 if found is None else _FITS[found.fit]
 
 
@@ -70,11 +70,13 @@ def _score_preferences(request: Request, candidate: Candidate, _now: datetime) -
 
 def _score_layers(request: Request, candidate: Candidate, _now: datetime) -> float:
     """The share of the bytes that need not be pulled."""
-    found = match(candidate.platforms, request.children)
-    if found is None or not found.child.size:
+    found = find_coverage(candidate.platforms, request.images)
+    size = 0 if found is None else sum_children(found.children)
+    if found is None or not size:
         return 0.0
-    there = sum(layer.size for layer in found.child.layers if layer.digest in candidate.layers)
-    return min(1.0, there / found.child.size)
+    children = {child.child: child for child in found.children}.values()
+    layers = (layer for child in children for layer in child.layers)
+    return min(1.0, sum(layer.size for layer in layers if layer.digest in candidate.layers) / size)
 
 
 def _score_room(request: Request, candidate: Candidate, _now: datetime) -> float:
