@@ -15,6 +15,7 @@ from polyfleet_agent.core.actions import (
     PullImage,
     RecordEvent,
     RemoveContainer,
+    RunProbe,
     SaveDesired,
     StartContainer,
     StopContainer,
@@ -26,6 +27,7 @@ from polyfleet_agent.core.events import (
     ContainersNotListed,
     DesiredNotSaved,
     DesiredSaved,
+    ProbeAnswered,
     PullFailed,
     PullSucceeded,
     RuntimeChanged,
@@ -34,10 +36,12 @@ from polyfleet_agent.core.events import (
     Woken,
 )
 from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.state import Settings, State
 from polyfleet_shared.desired import DesiredDocument, read_desired, write_desired
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
+from polyfleet_shared.probes import HttpGetAction, Probe
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy
 
@@ -49,6 +53,7 @@ Slow = (
     | StartContainer
     | StopContainer
     | RemoveContainer
+    | RunProbe
 )
 
 
@@ -95,6 +100,16 @@ def workload(
     )
 
 
+def asks(about: str) -> Probe:
+    """A probe by which an answer is chosen."""
+    return Probe(http_get=HttpGetAction(path=f"/{about}", port=8080))
+
+
+def handler_of(probe: Probe) -> str:
+    """What a probe of `asks` is about."""
+    return "" if probe.http_get is None else probe.http_get.path.removeprefix("/")
+
+
 def payload(generation: int, *workloads: DesiredWorkload, epoch: int = 1) -> bytes:
     """A desired document as it comes from the broker."""
     return write_desired(epoch=epoch, generation=generation, workloads=workloads, held=())
@@ -128,7 +143,9 @@ class Device:
     prepared: set[tuple[str, str, str]] = field(default_factory=set)  # by uid, spec and init container
     begun: set[tuple[str, str]] = field(default_factory=set)  # by uid and spec
     unremovable: bool = False
+    obedient: bool = False  # programs end with exit code 0 when they are stopped
     lists_late: bool = False  # a listing shows what was there when it began, not when it is answered
+    answers: dict[str, Answer] = field(default_factory=dict)  # by the path or command asked for
     snapshots: dict[int, tuple[ObservedContainer, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,6 +177,7 @@ class Device:
                     | StartContainer()
                     | StopContainer()
                     | RemoveContainer()
+                    | RunProbe()
                 ):
                     self.pending.append(action)
                 case _:
@@ -234,8 +252,16 @@ class Device:
                 return ContainersListed(number=number, containers=began if self.lists_late else now)
             case PullImage():
                 return self._pull(action)
+            case RunProbe():
+                return ProbeAnswered(number=action.number, answer=self._probe(action))
             case _:
                 return self._step(action)
+
+    def _probe(self, action: RunProbe) -> Answer:
+        container = self.containers.get(action.container_id)
+        if not self.runtime_up or container is None or container.status is not ContainerStatus.RUNNING:
+            return Answer(succeeded=None, message="no such container")
+        return self.answers.get(handler_of(action.probe), Answer(succeeded=True))
 
     def _save(self, action: SaveDesired) -> AgentEvent:
         if self.disk_full:
@@ -265,7 +291,7 @@ class Device:
                 return self._start(uid, container_id, examined=first is not None)
             case StopContainer(container_id=container_id):
                 if container_id in self.containers:
-                    self.crash(container_id, 143)
+                    self.crash(container_id, 0 if self.obedient else 143)
             case RemoveContainer(uid=uid) if self.unremovable:
                 return StepFailed(uid=uid, reason=Reason.START_FAILED, message="device or resource busy")
             case RemoveContainer(container_id=container_id):

@@ -24,9 +24,7 @@ from polyfleet_shared.topics import WIRE_VERSION, Channel
 from polyfleet_shared.wire import OversizedMessageError, encode_message
 
 # What this agent understands beyond the first wire version's base; a workload lists what it `requires`.
-FEATURES: Final[frozenset[str]] = frozenset(
-    feature.value for feature in Feature if feature is not Feature.PROBES
-)
+FEATURES: Final[frozenset[str]] = frozenset(feature.value for feature in Feature)
 
 
 class Composer:

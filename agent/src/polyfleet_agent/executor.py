@@ -12,6 +12,7 @@ from polyfleet_agent.core.actions import (
     ListContainers,
     PullImage,
     RemoveContainer,
+    RunProbe,
     SaveDesired,
     StartContainer,
     Step,
@@ -24,12 +25,14 @@ from polyfleet_agent.core.events import (
     ContainersNotListed,
     DesiredNotSaved,
     DesiredSaved,
+    ProbeAnswered,
     PullAdvanced,
     PullFailed,
     PullSucceeded,
     StepFailed,
     StepSucceeded,
 )
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import find_lie
 from polyfleet_agent.ports import ContainerRuntime, RuntimeFailure, StateFailure, World
 from polyfleet_shared.messages import PullProgress
@@ -74,6 +77,16 @@ def pull_image(world: World, action: PullImage, post: Callable[[AgentEvent], Non
     except RuntimeFailure as failure:
         return PullFailed(uid=uid, child=image.child, reason=failure.reason, message=shorten(failure.message))
     return PullSucceeded(uid=uid, child=image.child, size=size, seconds=world.clock.monotonic() - began)
+
+
+def run_probe(world: World, action: RunProbe) -> AgentEvent:
+    """Ask a container. That Podman could not ask it says nothing about it."""
+    try:
+        answer = world.runtime.probe(action.container_id, action.probe)
+    except RuntimeFailure as failure:
+        answer = Answer(succeeded=None, message=failure.message)
+    words = shorten(make_printable(answer.message))
+    return ProbeAnswered(number=action.number, answer=Answer(succeeded=answer.succeeded, message=words))
 
 
 def take_step(world: World, step: Step) -> AgentEvent:

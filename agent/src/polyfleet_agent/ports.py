@@ -10,6 +10,7 @@ from typing import Protocol
 
 from polyfleet_agent.core.containers import ObservedContainer
 from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.images import PinnedImage
@@ -21,6 +22,7 @@ from polyfleet_shared.messages import (
     PullProgress,
 )
 from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
@@ -92,6 +94,12 @@ class ContainerRuntime(Protocol):
         """Remove it with what it alone uses; a pod's infra container with the pod and its volumes.
 
         A missing one stays as it is.
+        """
+
+    def probe(self, container_id: str, probe: Probe) -> Answer:
+        """Ask a running container, within the probe's `timeout_seconds`.
+
+        A command that outlives them runs on; until it ends, the same probe is answered as a failure.
         """
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:

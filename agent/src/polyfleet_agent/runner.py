@@ -22,6 +22,7 @@ from polyfleet_agent.core.actions import (
     RecordEvent,
     RemoveContainer,
     ReplayEvents,
+    RunProbe,
     SaveDesired,
     StartContainer,
     Step,
@@ -34,6 +35,7 @@ from polyfleet_agent.core.events import (
     DesiredReceived,
     DesiredRefused,
     InventoryChanged,
+    ProbeAnswered,
     PullFailed,
     RuntimeChanged,
     StepFailed,
@@ -42,7 +44,8 @@ from polyfleet_agent.core.events import (
     Woken,
 )
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_agent.core.report import report
+from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.report import is_news, report
 from polyfleet_agent.core.state import Settings
 from polyfleet_agent.lanes import Lane
 from polyfleet_agent.ports import (
@@ -100,6 +103,8 @@ class Runner:
         self._listing = Lane("list", 1)
         self._pulls = Lane("pull", 4)
         self._steps = Lane("step", 8)
+        self._probes = Lane("probe", settings.probes_at_once)
+        self._shown: View | None = None
         self._problem = "not connected yet"
         self._connection = 1
         self._podman_version = ""
@@ -162,7 +167,15 @@ class Runner:
         for action in transition.actions:
             self._carry_out(action)
         if transition.state is not before:
-            self._show(self._view())
+            self._show_changes(transition.actions)
+
+    def _show_changes(self, actions: tuple[Action, ...]) -> None:
+        """Probes come and go by the second, and most of them change nothing that anybody reads."""
+        view = self._view()
+        known, self._shown = self._shown, view
+        quiet = all(isinstance(action, RunProbe) for action in actions)
+        if known is None or not quiet or _is_news(known, view):
+            self._show(view)
 
     def _view(self) -> View:
         published = report(self._state, self._world.clock.monotonic())
@@ -186,6 +199,8 @@ class Runner:
                 self._pulls.submit(self._pull_work(action))
             case CreateContainer() | StartContainer() | StopContainer() | RemoveContainer():
                 self._steps.submit(self._step_work(action))
+            case RunProbe():
+                self._probes.submit(self._probe_work(action))
             case PublishPresence(connection=connection):
                 now = world.clock.now()
                 publish(Channel.PRESENCE, self._composer.presence(connection, now, online=True))
@@ -246,6 +261,12 @@ class Runner:
             return StepFailed(uid=step.uid, reason=Reason.START_FAILED, message=message)
 
         return self._guard(lambda: executor.take_step(self._world, step), failed)
+
+    def _probe_work(self, action: RunProbe) -> Work:
+        def failed(message: str) -> AgentEvent:
+            return ProbeAnswered(number=action.number, answer=Answer(succeeded=None, message=message))
+
+        return self._guard(lambda: executor.run_probe(self._world, action), failed)
 
     def _guard(self, work: Callable[[], AgentEvent], failed: Callable[[str], AgentEvent]) -> Work:
         """Turn work into something a lane can run: its answer, or its unexpected end, reaches the core."""
@@ -319,6 +340,11 @@ def _read_desired(payload: bytes) -> AgentEvent:
         return DesiredReceived(document=read_desired(payload, features=FEATURES), payload=payload)
     except DecodeError as error:
         return DesiredRefused(message=executor.shorten(str(error)))
+
+
+def _is_news(before: View, after: View) -> bool:
+    linked = (before.connected, before.problem) == (after.connected, after.problem)
+    return not linked or is_news(before.published, after.published)
 
 
 def _log_happening(happening: Happening) -> None:

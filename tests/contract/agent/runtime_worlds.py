@@ -9,6 +9,7 @@ from fixtures.lab import ImageShelf
 from fixtures.pinning import pin
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_runtime import PodmanRuntime
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.ports import ContainerRuntime
 from polyfleet_agent.testing import FakeRegistry, FakeRuntime
 from polyfleet_controller.lab.binfmt import native_platform
@@ -27,7 +28,8 @@ class RuntimeWorld(Protocol):
 
     `serving` runs until it is stopped. `ending` ends at once with EXIT_CODE, after a line in its log.
     `lying` holds a program of another architecture; `incomplete` lacks the loader that its program needs.
-    The program is /server in all of them.
+    The program is /server in all of them. `probed` answers probes of /well and /sick on port 8080, and by
+    `/server check well` and `/server check sick`, as their names say.
     """
 
     runtime: ContainerRuntime
@@ -35,6 +37,7 @@ class RuntimeWorld(Protocol):
     ending: PinnedImage
     lying: PinnedImage
     incomplete: PinnedImage
+    probed: PinnedImage
 
     def runtime_of(self, device: str) -> ContainerRuntime:
         """The runtime of another device on the same machine."""
@@ -65,13 +68,24 @@ class FakeWorld:
         self.ending = _fake_image(2)
         self.lying = _fake_image(3)
         self.incomplete = _fake_image(4)
-        self._registry = FakeRegistry(self.serving, self.ending, self.lying, self.incomplete)
+        self.probed = _fake_image(5)
+        self._registry = FakeRegistry(self.serving, self.ending, self.lying, self.incomplete, self.probed)
         self._fake = FakeRuntime(DEVICE, self._registry)
         machine = self._fake.machine
         machine.exit_at_once(self.ending, EXIT_CODE, b"linux/arm64 version 1\n")
         machine.fill(self.serving, {"/server": elf("arm64")})
         machine.fill(self.lying, {"/server": elf("amd64")})
         machine.fill(self.incomplete, {"/server": elf("arm64", loader="/lib/ld-linux-aarch64.so.1")})
+        machine.probes.let_answer(
+            self.probed,
+            {
+                "/well": Answer(succeeded=True),
+                "/sick": Answer(succeeded=False, message="GET /sick: answered 503"),
+                "8080": Answer(succeeded=True),
+                "/server check well": Answer(succeeded=True),
+                "/server check sick": Answer(succeeded=False, message="/server: exit code 1: sick is 503"),
+            },
+        )
         self._foreign: list[str] = []
         self.runtime: ContainerRuntime = self._fake
 
@@ -122,6 +136,8 @@ class PodmanWorld:
         incomplete = ImageRecipe(platforms=platforms, static=False)
         self.lying = pin(lying, images.push(lying, name="lying"))
         self.incomplete = pin(incomplete, images.push(incomplete, name="incomplete"))
+        probed = ImageRecipe(platforms=platforms, program="probed")
+        self.probed = pin(probed, images.push(probed, name="probed"))
         self.device = device
         self._registry = registry
         self.runtime: ContainerRuntime = self.runtime_of(DEVICE)
@@ -129,7 +145,12 @@ class PodmanWorld:
     def runtime_of(self, device: str) -> PodmanRuntime:
         # Longer than anything here takes: the suite tells failures apart by their reason, not by their time.
         limits = PullLimits(registry=60)
-        return PodmanRuntime(f"unix://{self.device.podman.store.socket}", device, limits=limits)
+        return PodmanRuntime(
+            f"unix://{self.device.podman.store.socket}",
+            device,
+            limits=limits,
+            dial=self.device.namespace.dial,
+        )
 
     def add_foreign_container(self, name: str) -> None:
         self.device.podman.run("create", "--name", name, self.serving.config.removeprefix("sha256:"))

@@ -10,12 +10,14 @@ import pytest
 from contract.agent.runtime_worlds import DEVICE, EXIT_CODE, FakeWorld, PodmanWorld, RuntimeWorld
 from fixtures.lab import ImageShelf
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination, find_lie
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_controller.lab.registry import Registry
 from polyfleet_controller.lab.workspace import Workspace
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.probes import ExecAction, HttpGetAction, Probe, TcpSocketAction
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, EnvironmentVariable
 from waiting import wait_until
@@ -495,3 +497,58 @@ def test_several_threads_use_it_at_once(world: RuntimeWorld) -> None:
     assert {container.uid for container in world.runtime.list_containers()} == {
         f"uid-{number}" for number in range(6)
     }
+
+
+# -- probes
+
+WELL = Probe(http_get=HttpGetAction(path="/well", port=8080), timeout_seconds=20)
+SICK = replace(WELL, http_get=HttpGetAction(path="/sick", port=8080))
+LISTENING = Probe(tcp_socket=TcpSocketAction(port=8080), timeout_seconds=20)
+DEAF = replace(LISTENING, tcp_socket=TcpSocketAction(port=8081))
+CHECKS_WELL = Probe(exec=ExecAction(command=("/server", "check", "well")), timeout_seconds=20)
+CHECKS_SICK = replace(CHECKS_WELL, exec=ExecAction(command=("/server", "check", "sick")))
+
+
+def probed(world: RuntimeWorld) -> str:
+    """Bring up what answers probes; give its ID."""
+    plain = workload(world.probed)
+    (container,) = plain.containers
+    sick = EnvironmentVariable(name="sick", value="503")
+    container_id = bring_up(world, replace(plain, containers=(replace(container, env=(sick,)),)))
+    wait_until(lambda: bool(world.runtime.probe(container_id, LISTENING).succeeded))
+    return container_id
+
+
+@pytest.mark.parametrize("probe", [WELL, LISTENING, CHECKS_WELL], ids=["httpGet", "tcpSocket", "exec"])
+def test_a_probe_that_gets_a_good_answer_succeeds(world: RuntimeWorld, probe: Probe) -> None:
+    assert world.runtime.probe(probed(world), probe) == Answer(succeeded=True)
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [(SICK, "/sick: answered 503"), (DEAF, "8081: "), (CHECKS_SICK, "/server: exit code 1: sick is 503")],
+    ids=["httpGet", "tcpSocket", "exec"],
+)
+def test_a_probe_that_gets_a_bad_answer_fails_and_says_which(
+    world: RuntimeWorld, probe: Probe, words: str
+) -> None:
+    answer = world.runtime.probe(probed(world), probe)
+    assert answer.succeeded is False
+    assert words in answer.message
+
+
+@pytest.mark.parametrize("probe", [LISTENING, CHECKS_WELL], ids=["tcpSocket", "exec"])
+def test_a_container_that_is_gone_cannot_be_asked(world: RuntimeWorld, probe: Probe) -> None:
+    container_id = bring_up(world, workload(world.probed))
+    world.runtime.remove(container_id)
+    assert refusal(lambda: world.runtime.probe(container_id, probe))
+
+
+def test_without_podman_no_command_can_be_asked_for(world: RuntimeWorld) -> None:
+    container_id = bring_up(world, workload(world.probed))
+    world.stop_podman()
+    try:
+        reason = refusal(lambda: world.runtime.probe(container_id, CHECKS_WELL))
+    finally:
+        world.start_podman()
+    assert reason is Reason.PODMAN_UNAVAILABLE

@@ -3,6 +3,8 @@
 The invariants are checked by `Device.tell` at every single step.
 """
 
+from dataclasses import replace
+
 from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -17,23 +19,44 @@ from polyfleet_agent.core.events import (
     TransportDisconnected,
     Woken,
 )
+from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.state import Settings
 from polyfleet_shared.desired import DesiredDocument, read_desired
 from polyfleet_shared.messages import Phase
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy
-from simulation import Device, hint, image, payload, workload
+from simulation import Device, asks, hint, image, payload, workload
 
 UIDS = ("w1", "w2", "w3")
 VERSIONS = ("1", "2", "3")
 
+ASKED = ("started", "alive", "ready")
+
+
+def with_probes(item: DesiredWorkload, asked: set[str]) -> DesiredWorkload:
+    """Probes of its first container; rare ones, so that a device comes to rest between them."""
+    probes = {about: replace(asks(about), period_seconds=100, failure_threshold=1) for about in asked}
+    main = replace(
+        item.containers[0],
+        startup_probe=probes.get("started"),
+        liveness_probe=probes.get("alive"),
+        readiness_probe=probes.get("ready"),
+    )
+    return replace(item, containers=(main, *item.containers[1:]))
+
+
 desired_workloads = st.lists(
     st.builds(
-        workload,
-        uid=st.sampled_from(UIDS),
-        version=st.sampled_from(VERSIONS),
-        policy=st.sampled_from(RestartPolicy),
-        sides=st.integers(0, 2),
-        inits=st.integers(0, 2),
+        with_probes,
+        st.builds(
+            workload,
+            uid=st.sampled_from(UIDS),
+            version=st.sampled_from(VERSIONS),
+            policy=st.sampled_from(RestartPolicy),
+            sides=st.integers(0, 2),
+            inits=st.integers(0, 2),
+        ),
+        st.sets(st.sampled_from(ASKED)),
     ),
     max_size=3,
     unique_by=lambda item: item.uid,
@@ -45,7 +68,7 @@ class AgentUnderFire(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.device = Device()
+        self.device = Device(settings=Settings(device="dev-1", probes_at_once=2))
         self.device.tell(Woken())
         self.generation = 0
         self.sent: list[bytes] = []
@@ -157,6 +180,10 @@ class AgentUnderFire(RuleBasedStateMachine):
     def no_lie_ever_runs(self) -> None:
         assert not self.device.ran & self.device.lying
 
+    @rule(about=st.sampled_from(ASKED), succeeded=st.sampled_from([None, True, False]))
+    def programs_answer_their_probes_otherwise(self, about: str, *, succeeded: bool | None) -> None:
+        self.device.answers[about] = Answer(succeeded=succeeded, message="answered 503")
+
     @rule(up=st.booleans())
     def the_runtime_goes_or_comes(self, *, up: bool) -> None:
         self.device.runtime_up = up
@@ -206,6 +233,7 @@ class AgentUnderFire(RuleBasedStateMachine):
         device.runtime_up, device.disk_full, device.unremovable = True, False, False
         device.lists_late = False
         device.init_exit_code = 0
+        device.answers.clear()
         # What happened last may have been shown to nobody: the watch that stands again hints at it.
         hint(device)
         device.unpullable.clear()

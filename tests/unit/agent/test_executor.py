@@ -14,13 +14,15 @@ from polyfleet_agent.core.actions import (
     ListContainers,
     PullImage,
     RemoveContainer,
+    RunProbe,
     StartContainer,
     StopContainer,
 )
-from polyfleet_agent.core.events import AgentEvent, StepFailed, StepSucceeded, Woken
+from polyfleet_agent.core.events import AgentEvent, ProbeAnswered, StepFailed, StepSucceeded, Woken
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination
 from polyfleet_agent.core.state import Settings, State
-from polyfleet_agent.executor import list_containers, pull_image, take_step
+from polyfleet_agent.executor import list_containers, pull_image, run_probe, take_step
 from polyfleet_agent.ports import RuntimeFailure, World
 from polyfleet_agent.testing import (
     FakeBroker,
@@ -37,7 +39,7 @@ from polyfleet_agent.testing import (
 from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
-from simulation import document, image, workload
+from simulation import asks, document, image, workload
 
 IMAGE = image("1")
 LIE = "/server is built for linux/amd64 (ELF 64-bit x86-64), the image claims linux/arm/v7"
@@ -171,6 +173,31 @@ def test_a_lie_that_cannot_be_removed_is_told_as_the_lie_that_it_is() -> None:
     assert runtime.machine.started == []
 
 
+# -- probes
+
+
+def test_what_a_program_answers_is_made_fit_for_a_report() -> None:
+    runtime = make_runtime(elf("arm"))
+    create(runtime)
+    (container,) = runtime.list_containers()
+    words = "\x1b[31mno\0" + "x" * 2000
+    runtime.machine.probes.let_answer(IMAGE, {"/ready": Answer(succeeded=False, message=words)})
+    action = RunProbe(number=7, container_id=container.container_id, probe=asks("ready"))
+    told = run_probe(world_of(runtime), action)
+    assert isinstance(told, ProbeAnswered)
+    assert (told.number, told.answer.succeeded) == (7, False)
+    assert told.answer.message.startswith("\\x1b[31mno\\x00xxx")
+    assert len(told.answer.message) <= 500
+
+
+def test_that_podman_is_away_is_no_answer_of_the_container() -> None:
+    runtime = make_runtime(elf("arm"))
+    runtime.machine.up = False
+    told = run_probe(world_of(runtime), RunProbe(number=7, container_id="c1", probe=asks("ready")))
+    answer = Answer(succeeded=None, message="Podman's API does not answer: no such socket")
+    assert told == ProbeAnswered(number=7, answer=answer)
+
+
 # -- killed at any point
 
 
@@ -208,6 +235,8 @@ class Driver:
                 self._tell(pull_image(self._world, action, self._tell))
             case CreateContainer() | StartContainer() | StopContainer() | RemoveContainer():
                 self._tell(take_step(self._world, action))
+            case RunProbe():
+                self._tell(run_probe(self._world, action))
             case _:
                 pass
 

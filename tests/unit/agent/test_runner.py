@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
 from polyfleet_agent.composer import Composer
 from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.state import Settings
 from polyfleet_agent.ports import World
 from polyfleet_agent.runner import Runner, View
@@ -24,6 +26,7 @@ from polyfleet_agent.testing import (
     MemorySpool,
     MemoryState,
 )
+from polyfleet_agent.testing.probes import FakeProbes
 from polyfleet_shared.desired import read_desired
 from polyfleet_shared.messages import (
     Acknowledgement,
@@ -38,7 +41,7 @@ from polyfleet_shared.messages import (
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.topics import Channel
 from polyfleet_shared.wire import decode_message, encode_message
-from simulation import image, payload, workload
+from simulation import asks, image, payload, workload
 from waiting import wait_until
 
 DEVICE = "dev-1"
@@ -193,6 +196,46 @@ def test_an_error_in_the_agent_itself_ends_a_pull_and_not_the_agent(
         bench.wait(lambda: bench.is_in(Phase.RUNNING))
 
 
+def test_probes_are_answered_reported_and_shown_only_where_they_say_something_new(bench: Bench) -> None:
+    probed = workload()
+    ready = replace(asks("ready"), period_seconds=1, failure_threshold=1)
+    probed = replace(probed, containers=(replace(probed.containers[0], readiness_probe=ready),))
+    refused = Answer(succeeded=False, message="refused")
+    bench.runtime.machine.probes.let_answer(image("1"), {"/ready": refused})
+    with bench.running():
+        bench.send(payload(1, probed))
+        bench.wait(lambda: bench.is_in(Phase.STARTING) and _message(bench) == "readiness probe: refused")
+        shown, probes = len(bench.views), bench.runtime.machine.probes
+        for _ in range(2):
+            next_answer = partial(_has_answered, probes, probes.asked)
+            bench.clock.advance(1)
+            bench.wait(next_answer)
+        assert len(bench.views) <= shown + 1
+        bench.runtime.machine.probes.let_answer(image("1"), {"/ready": Answer(succeeded=True)})
+        bench.clock.advance(1)
+        bench.wait(lambda: bench.is_in(Phase.RUNNING))
+        assert _message(bench) == ""
+
+
+def test_an_error_in_the_agent_itself_ends_a_probe_and_not_the_agent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    probed = workload()
+    main = replace(probed.containers[0], readiness_probe=asks("ready"))
+    bench.runtime.machine.probes.let_answer(image("1"), {"/ready": Answer(succeeded=True)})
+    monkeypatch.setattr(bench.runtime, "probe", broken)
+    with bench.running():
+        bench.send(payload(1, replace(probed, containers=(main,))))
+        words = "readiness probe: ZeroDivisionError in the agent itself: a mistake of ours"
+        bench.wait(lambda: _message(bench) == words)
+        monkeypatch.undo()
+        bench.clock.advance(10)
+        bench.wait(lambda: bench.is_in(Phase.RUNNING))
+
+
 def test_a_full_disk_keeps_no_events_and_stops_nothing(bench: Bench) -> None:
     with bench.running():
         bench.send(payload(1, workload()))
@@ -203,6 +246,15 @@ def test_a_full_disk_keeps_no_events_and_stops_nothing(bench: Bench) -> None:
         bench.wait(lambda: bench.is_in(Phase.BACKING_OFF))
         bench.clock.advance(10)
         bench.wait(lambda: bench.is_in(Phase.RUNNING))
+
+
+def _has_answered(probes: FakeProbes, before: int) -> bool:
+    return probes.asked > before
+
+
+def _message(bench: Bench) -> str:
+    found = bench.workload()
+    return "" if found is None else found.message
 
 
 def _runs(containers: tuple[ObservedContainer, ...]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from podman.api.client import APIClient, APIResponse
 
+from polyfleet_agent.adapters.deadlines import hang_up_after
 from polyfleet_agent.adapters.podman_failures import classify_failure
 from polyfleet_agent.adapters.podman_session import open_session
 from polyfleet_agent.ports import RuntimeFailure
@@ -113,6 +114,30 @@ class PodmanApi:
             reasons,
         )
 
+    def run_session(self, session: str, *, seconds: float, limit: int) -> bytes:
+        """Start an exec session and give the beginning of its output, as far as it came in `seconds`.
+
+        Raises:
+            RuntimeFailure: podman_unavailable; PodmanRefusal.
+        """
+
+        def send(own: APIClient) -> bytes:
+            try:
+                response = own.post(
+                    f"/exec/{session}/start",
+                    data=json.dumps({"Detach": False, "Tty": False}),
+                    headers={"Content-Type": "application/json"},
+                    timeout=seconds,
+                    stream=True,
+                )
+            except OSError as error:
+                if is_timeout(error):
+                    return b""
+                raise
+            return _read_output(response, seconds, limit)
+
+        return self._exchange(f"POST /exec/{session}/start", seconds, send, Reasons())
+
     def put_archive(self, path: str, parameters: Parameters, archive: bytes, *, reasons: Reasons) -> Answer:
         headers = {"Content-Type": "application/x-tar"}
         return self._ask(
@@ -180,6 +205,19 @@ def _read_beginning(response: APIResponse, limit: int) -> Beginning | None:
             if len(content) >= limit:
                 break
         return Beginning(headers=response.headers, content=bytes(content[:limit]))
+
+
+def _read_output(response: APIResponse, seconds: float, limit: int) -> bytes:
+    """What comes until its sender has said all, `limit` is reached or the time is over."""
+    content = bytearray()
+    with contextlib.closing(response), hang_up_after(seconds, response.raw.fileno()):
+        _raise_refusal(response, Reasons(otherwise=Reason.START_FAILED))
+        with contextlib.suppress(OSError):  # where it was hung up
+            for chunk in response.iter_content(1):
+                content += chunk
+                if len(content) >= limit:
+                    break
+    return bytes(content)
 
 
 def _raise_refusal(response: APIResponse, reasons: Reasons) -> None:

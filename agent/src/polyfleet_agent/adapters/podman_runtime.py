@@ -22,15 +22,18 @@ from polyfleet_agent.adapters.podman_containers import (
 from polyfleet_agent.adapters.podman_files import examine_container
 from polyfleet_agent.adapters.podman_logs import read_tail
 from polyfleet_agent.adapters.podman_pods import ensure_pod, remove_pod, start_infra
+from polyfleet_agent.adapters.podman_probes import Dial, PodmanProber, dial
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
 from polyfleet_agent.adapters.podman_volumes import fillings
 from polyfleet_agent.core.containers import ObservedContainer
 from polyfleet_agent.core.diagnosis import blames_missing_file, judge_missing, make_printable
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination, MissingFile
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
@@ -56,9 +59,12 @@ class PodmanRuntime:
     image gains digests without the container's doing.
     """
 
-    def __init__(self, socket: str, device: str, *, limits: PullLimits | None = None) -> None:
-        """`socket` is `unix:///path/of/the.sock`."""
+    def __init__(
+        self, socket: str, device: str, *, limits: PullLimits | None = None, dial: Dial = dial
+    ) -> None:
+        """`socket` is `unix:///path/of/the.sock`; `dial` reaches the containers' network."""
         self._api = PodmanApi(socket)
+        self._prober = PodmanProber(self._api, dial)
         self._device = device
         self._limits = limits or PullLimits()
         self._filter = json.dumps({"label": [f"{LABEL_DEVICE}={device}"]})
@@ -117,6 +123,7 @@ class PodmanRuntime:
         return examine_container(self._api, container_id, answer.body, loaders=False)
 
     def start(self, container_id: str) -> None:
+        self._prober.forget(container_id)
         with self._lock:
             # Two runs within one second look alike in the list.
             known = self._inspected.pop(container_id, None)
@@ -153,6 +160,9 @@ class PodmanRuntime:
             if answer.missing or not answer.body.get("IsInfra"):
                 raise
             remove_pod(self._api, answer.body)
+
+    def probe(self, container_id: str, probe: Probe) -> Answer:
+        return self._prober.ask(container_id, probe)
 
     def watch(self, stop: Callable[[], bool]) -> Iterator[None]:
         filters = json.dumps({"type": ["container"], "label": [f"{LABEL_DEVICE}={self._device}"]})
@@ -300,6 +310,7 @@ class PodmanRuntime:
         return known.digests
 
     def _forget_all_but(self, containers: set[str]) -> None:
+        self._prober.forget_all_but(containers)
         with self._lock:
             self._inspected = {key: seen for key, seen in self._inspected.items() if key in containers}
             self._restarted = {key: at for key, at in self._restarted.items() if key in containers}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition, DocumentVersion, WorkloadReport
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
 
@@ -82,6 +83,15 @@ Step = CreateContainer | StartContainer | StopContainer | RemoveContainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunProbe:
+    """Ask a running container. Answered by ProbeAnswered with the same number."""
+
+    number: int
+    container_id: str
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPresence:
     """Say that the device is online on this connection."""
 
@@ -132,6 +142,7 @@ Action = (
     | StartContainer
     | StopContainer
     | RemoveContainer
+    | RunProbe
     | PublishPresence
     | PublishInventory
     | PublishReported

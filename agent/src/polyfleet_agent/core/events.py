@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.health import Answer
 from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import DocumentVersion, PullProgress
 from polyfleet_shared.reasons import Reason
@@ -124,6 +125,14 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeAnswered:
+    """The answer to RunProbe of the same number."""
+
+    number: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Woken:
     """Nothing but time has passed."""
 
@@ -144,5 +153,6 @@ AgentEvent = (
     | PullFailed
     | StepSucceeded
     | StepFailed
+    | ProbeAnswered
     | Woken
 )

@@ -37,6 +37,10 @@ def violations(before: State, transition: Transition, now: float) -> Iterator[st
         yield f"went back from document {_order(before)} to {_order(after)}"
     for workload in after.workloads.values():
         yield from _violations_of(workload, before.workloads.get(workload.uid), after)
+    if len(after.probing) > after.settings.probes_at_once:
+        yield f"asks {len(after.probing)} probes at once"
+    if len({item.asking for item in after.probing.values()}) < len(after.probing):
+        yield "asks the same probe twice at once"
     for action in transition.actions:
         yield from _violations_by(action, before, after)
 

@@ -7,7 +7,7 @@ planning every workload anew from what is wanted and what was last seen.
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from polyfleet_agent.core import documents, runtime
+from polyfleet_agent.core import documents, probing, runtime
 from polyfleet_agent.core.actions import (
     Action,
     PublishInventory,
@@ -25,6 +25,7 @@ from polyfleet_agent.core.events import (
     DesiredRefused,
     DesiredSaved,
     InventoryChanged,
+    ProbeAnswered,
     PullAdvanced,
     PullFailed,
     PullSucceeded,
@@ -47,9 +48,11 @@ def react(state: State, event: AgentEvent, now: float) -> Transition:
     taken = _take(state, event, now)
     planned = _plan_all(taken.state, now)
     listed = runtime.list_if_due(planned.state, now)
-    told = _tell(listed.state, now)
+    asked = probing.ask_all(listed.state, now)
+    told = _tell(asked.state, now)
     return Transition(
-        state=told.state, actions=(*taken.actions, *planned.actions, *listed.actions, *told.actions)
+        state=told.state,
+        actions=(*taken.actions, *planned.actions, *listed.actions, *asked.actions, *told.actions),
     )
 
 
@@ -66,7 +69,7 @@ def next_wake(state: State) -> float:
         for item in state.workloads.values()
         if item.wake_at is not None and _is_plannable(state, item)
     ]
-    moments += [documents.retry_at(state), runtime.retry_at(state)]
+    moments += [documents.retry_at(state), runtime.retry_at(state), probing.next_due(state)]
     if state.connection is not None:
         moments += [state.report_due, state.telemetry_due]
     return min(moments)
@@ -106,6 +109,8 @@ def _take(state: State, event: AgentEvent, now: float) -> Transition:  # noqa: C
             return runtime.take_pull(state, event, now)
         case StepSucceeded() | StepFailed():
             return runtime.take_step(state, event, now)
+        case ProbeAnswered():
+            return probing.take_answer(state, event, now)
         case Woken():
             return documents.save_again_if_due(state, now)
         case _:

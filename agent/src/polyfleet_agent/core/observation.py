@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from polyfleet_agent.core import health
 from polyfleet_agent.core.backoff import LONGEST_DELAY, delay
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import REASONS_OF_THE_BUILD, describe_exit, diagnose
@@ -39,6 +40,28 @@ def observe(
     return Observed(workload=replace(seen, parts=parts, endings=endings), happenings=tuple(happenings))
 
 
+def observe_stop(workload: Workload, container_id: str, settings: Settings, now: float) -> Observed:
+    """We stopped it: that counts as none of its ends, unless it was for a probe's sake."""
+    stopped = next((item for item in workload.containers if item.container_id == container_id), None)
+    if stopped is None:
+        return Observed(workload=workload)
+    part = workload.part(stopped.container)
+    ended = replace(workload, endings={**workload.endings, container_id: stopped.started_at})
+    known = part.health
+    if known is None or known.failed is None or known.run != _run(stopped):
+        return Observed(workload=ended.with_part(stopped.container, part.at_rest))
+    words = [_name_part(workload, stopped) + known.explain(known.failed)]
+    if part.running_since is not None:
+        words.append(f"stopped after {now - part.running_since:.0f} s")
+    reason, message = Reason.PROBE_FAILED, ", ".join(words)
+    seed = settings.seed(f"{workload.uid}/{stopped.container}")
+    trouble = _count_failure(part, reason, message, seed=seed, settings=settings, now=now)
+    return Observed(
+        workload=ended.with_part(stopped.container, replace(part.at_rest, trouble=trouble)),
+        happenings=(happening_of(workload, EventKind.EXITED, reason, message),),
+    )
+
+
 def set_back(trouble: Trouble, reason: Reason, message: str, *, seed: str, now: float) -> Trouble:
     """One more failure in a row. A lasting reason is tried again only at the longest delay."""
     failures = trouble.failures + 1
@@ -67,7 +90,7 @@ def _observe_part(
         return _observe_running(seen, active, settings, now)
     if active is not None and active.status is ContainerStatus.EXITED:
         return _observe_ended(before, seen, active, settings, now)
-    return _ObservedPart(part=replace(seen.part(name), running_since=None))
+    return _ObservedPart(part=seen.part(name).at_rest)
 
 
 def _observe_running(
@@ -76,7 +99,7 @@ def _observe_running(
     part = seen.part(active.container)
     since = now if part.running_since is None else part.running_since
     trouble = UNTROUBLED if now - since >= settings.stable_after else part.trouble
-    running = replace(part, running_since=since, trouble=trouble)
+    running = replace(part, running_since=since, trouble=trouble, health=_find_health(seen, active, now))
     if part.running_since is not None:
         return _ObservedPart(part=running)
     running = replace(running, trouble=replace(trouble, setback=None))
@@ -93,7 +116,7 @@ def _observe_ended(
     ending = {active.container_id: active.started_at}
     if before.endings.get(active.container_id) == active.started_at:
         return _ObservedPart(part=part)
-    ended = replace(part, running_since=None)
+    ended = part.at_rest
     over = active in seen.current and is_over(active, seen.target)
     if not before.listed and not over:
         # It ended before this agent looked, most likely with the machine: it is simply started.
@@ -103,18 +126,37 @@ def _observe_ended(
         setback = None if active.exit_code == 0 else Setback(reason=reason, message=message, retry_at=now)
         trouble = Trouble(failures=part.trouble.failures, setback=setback)
     else:
-        ran_well = part.running_since is not None and now - part.running_since >= settings.stable_after
-        previous = UNTROUBLED if ran_well else part.trouble
-        # Any other crash waits its doubling delay, although its reason may be a lasting one. A build that
-        # has run well for long is not at fault alone: it is started again like any other.
-        waits_longest = reason in REASONS_OF_THE_BUILD and not ran_well
-        delayed_for = reason if waits_longest else Reason.EXITED
         seed = settings.seed(f"{seen.uid}/{active.container}")
-        trouble = set_back(previous, delayed_for, message, seed=seed, now=now)
-        if trouble.setback is not None:
-            trouble = replace(trouble, setback=replace(trouble.setback, reason=reason))
+        trouble = _count_failure(part, reason, message, seed=seed, settings=settings, now=now)
     happening = happening_of(seen, EventKind.EXITED, reason, message)
     return _ObservedPart(part=replace(ended, trouble=trouble), ended=ending, happenings=(happening,))
+
+
+def _count_failure(
+    part: Part, reason: Reason, message: str, *, seed: str, settings: Settings, now: float
+) -> Trouble:
+    ran_well = part.running_since is not None and now - part.running_since >= settings.stable_after
+    previous = UNTROUBLED if ran_well else part.trouble
+    # Any other end waits its doubling delay, although its reason may be a lasting one. A build that has run
+    # well for long is not at fault alone: it is started again like any other.
+    waits_longest = reason in REASONS_OF_THE_BUILD and not ran_well
+    trouble = set_back(previous, reason if waits_longest else Reason.EXITED, message, seed=seed, now=now)
+    if trouble.setback is None:
+        return trouble
+    return replace(trouble, setback=replace(trouble.setback, reason=reason))
+
+
+def _find_health(seen: Workload, active: ObservedContainer, now: float) -> health.Health | None:
+    """What is known of this run; of a container that is not the wanted one no probe is known."""
+    spec = None if seen.target is None else seen.target.container(active.container)
+    if spec is None or active not in seen.current:
+        return None
+    known = seen.part(active.container).health
+    return known if known is not None and known.run == _run(active) else health.begin(spec, _run(active), now)
+
+
+def _run(container: ObservedContainer) -> health.Run:
+    return (container.container_id, container.started_at)
 
 
 def _describe_end(

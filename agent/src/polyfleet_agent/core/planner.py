@@ -19,9 +19,9 @@ from polyfleet_agent.core.actions import (
     StopContainer,
 )
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
-from polyfleet_agent.core.state import Settings, Trouble, Workload
+from polyfleet_agent.core.state import Part, Settings, Trouble, Workload
 from polyfleet_shared.messages import Phase
-from polyfleet_shared.reasons import explain
+from polyfleet_shared.reasons import Reason, explain
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy
 
 _GRACE_OF_THE_UNKNOWN: Final = 10  # seconds, for a container whose workload is gone from the document
@@ -242,12 +242,13 @@ def _plan_part(
     """What one container needs, as if there were no other."""
     if container is None and spec.image.child not in workload.fetched:
         return _plan_part_pull(workload, spec, now)
+    part = workload.part(spec.name)
     if container is not None and container.status is ContainerStatus.RUNNING:
-        return Plan(phase=Phase.RUNNING)
+        return _plan_running(container, part, target)
     ended = container is not None and container.status is ContainerStatus.EXITED
     if container is not None and ended and is_over(container, target):
-        return Plan(phase=Phase.COMPLETED if container.exit_code == 0 else Phase.FAILED)
-    trouble = workload.part(spec.name).trouble
+        return _plan_over(container, part, target)
+    trouble = part.trouble
     waiting = trouble.waits(now)
     if waiting is not None:
         return Plan(phase=_setback_phase(trouble), wake_at=waiting)
@@ -255,6 +256,28 @@ def _plan_part(
         return Plan(phase=Phase.STARTING, step=CreateContainer(workload=target, container=spec))
     first = None if ended else FirstStart(workload=target, container=spec)
     return Plan(phase=Phase.STARTING, step=_start(container, first))
+
+
+def _plan_running(container: ObservedContainer, part: Part, target: DesiredWorkload) -> Plan:
+    """It is starting until it was ready once, and is stopped if a probe says that it does not work."""
+    if part.health is not None and part.health.failed is not None:
+        return Plan(phase=Phase.STARTING, step=_stop(container, target.termination_grace_seconds))
+    started = part.health is None or part.health.was_ready
+    return Plan(phase=Phase.RUNNING if started else Phase.STARTING)
+
+
+def _plan_over(container: ObservedContainer, part: Part, target: DesiredWorkload) -> Plan:
+    """What was stopped for a probe's sake has failed, however well it obeyed.
+
+    Its exit code says nothing of that: where it is to be started again it is removed, so that an agent that
+    finds it later does not take its work for done.
+    """
+    setback = part.trouble.setback
+    if setback is None or setback.reason is not Reason.PROBE_FAILED or container.exit_code != 0:
+        return Plan(phase=Phase.COMPLETED if container.exit_code == 0 else Phase.FAILED)
+    if target.restart_policy is RestartPolicy.NEVER:
+        return Plan(phase=Phase.FAILED)
+    return Plan(phase=Phase.FAILED, step=_remove(container))
 
 
 def _plan_part_pull(workload: Workload, spec: ContainerSpec, now: float) -> Plan:

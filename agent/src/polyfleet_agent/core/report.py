@@ -6,9 +6,10 @@ from polyfleet_agent.core.actions import PublishReported
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.state import Setback, State, Trouble, Workload
 from polyfleet_shared.messages import Condition, ContainerReport, Phase, WorkloadReport
-from polyfleet_shared.reasons import explain
+from polyfleet_shared.reasons import Reason, explain
 
 _TELLS_WHY = frozenset({Phase.BACKING_OFF, Phase.FAILED, Phase.STOPPING})
+_TELLS_PROBE = frozenset({Phase.STARTING, Phase.RUNNING})
 
 
 def report(state: State, now: float) -> PublishReported:
@@ -56,7 +57,14 @@ def _awaits_image(workload: Workload) -> bool:
 
 
 def _timeless(published: PublishReported) -> PublishReported:
-    return replace(published, workloads=tuple(replace(item, ready_seconds=0) for item in published.workloads))
+    return replace(published, workloads=tuple(map(_forget_time, published.workloads)))
+
+
+def _forget_time(item: WorkloadReport) -> WorkloadReport:
+    """What a probe has to say may change with each answer: that it says something is the news."""
+    spoken = "" if not item.message else "…"
+    message = spoken if item.phase in _TELLS_PROBE else item.message
+    return replace(item, ready_seconds=0, message=message)
 
 
 def _conditions(state: State) -> tuple[Condition, ...]:
@@ -95,10 +103,15 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
         held_phase = Phase.HELD if workload.target is None else workload.phase
         return replace(base, phase=held_phase, reason=workload.hold.reason, message=workload.hold.message)
     found = _find_cause(workload)
-    if found is None or workload.phase not in _TELLS_WHY:
+    if found is not None and workload.phase in _TELLS_WHY:
+        container, why = found
+        return replace(base, reason=why.reason, message=why.message, container=container)
+    unready = workload.unready if workload.phase in _TELLS_PROBE else None
+    if unready is None:
         return base
-    container, why = found
-    return replace(base, reason=why.reason, message=why.message, container=container)
+    if workload.phase is Phase.STARTING:  # it may be ready yet: that is no failure
+        return replace(base, message=unready.words)
+    return replace(base, reason=Reason.PROBE_FAILED, message=unready.words, container=unready.container)
 
 
 def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:

@@ -25,8 +25,8 @@ from polyfleet_agent.core.events import (
     StepSucceeded,
 )
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_agent.core.observation import happening_of, observe, set_back
-from polyfleet_agent.core.state import UNTROUBLED, State, Trouble, Workload
+from polyfleet_agent.core.observation import Observed, happening_of, observe, observe_stop, set_back
+from polyfleet_agent.core.state import UNTROUBLED, Settings, State, Trouble, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason
@@ -148,28 +148,26 @@ def take_step(state: State, event: StepSucceeded | StepFailed, now: float) -> Tr
     after = want_listing(_put(state, over))
     match event:
         case StepSucceeded():
-            return Transition(state=_put(after, _take_success(over, step)), actions=_removed(workload))
+            done = _take_success(over, step, state.settings, now)
+            told = tuple(RecordEvent(happening=item) for item in done.happenings)
+            return Transition(state=_put(after, done.workload), actions=(*_removed(workload), *told))
         case StepFailed(reason=Reason.PODMAN_UNAVAILABLE):
             return _lost(after, event.reason, event.message, now)
         case StepFailed():
             return _take_failure(after, over, step, event, now)
 
 
-def _take_success(workload: Workload, step: Step) -> Workload:
+def _take_success(workload: Workload, step: Step, settings: Settings, now: float) -> Observed:
     match step:
         case CreateContainer(container=ContainerSpec(name=name)):
-            return workload.with_part(name, replace(workload.part(name), running_since=None))
+            return Observed(workload=workload.with_part(name, workload.part(name).at_rest))
         case StartContainer(container_id=started):
             name = _name(workload, started)
-            return workload.with_part(name, replace(workload.part(name), running_since=None))
+            return Observed(workload=workload.with_part(name, workload.part(name).at_rest))
         case StopContainer(container_id=stopped):
-            # Our own doing: it does not count as one of the container's ends.
-            name = _name(workload, stopped)
-            part = replace(workload.part(name), running_since=None)
-            endings = {**workload.endings, **_ending(workload, stopped)}
-            return replace(workload.with_part(name, part), endings=endings, steps=UNTROUBLED)
+            return observe_stop(replace(workload, steps=UNTROUBLED), stopped, settings, now)
         case RemoveContainer():
-            return replace(workload, steps=UNTROUBLED)
+            return Observed(workload=replace(workload, steps=UNTROUBLED))
         case _:
             assert_never(step)
 
@@ -221,14 +219,6 @@ def _lost(state: State, reason: Reason, message: str, now: float) -> Transition:
         return Transition(state=lost)
     happening = Happening(kind=EventKind.RUNTIME_LOST, reason=reason, message=message)
     return Transition(state=lost, actions=(RecordEvent(happening=happening),))
-
-
-def _ending(workload: Workload, container_id: str) -> dict[str, str]:
-    return {
-        item.container_id: item.started_at
-        for item in workload.containers
-        if item.container_id == container_id
-    }
 
 
 def _put(state: State, workload: Workload) -> State:

@@ -6,8 +6,10 @@ from typing import Final
 
 from polyfleet_agent.core.actions import PublishReported, Step
 from polyfleet_agent.core.containers import ContainerKind, ObservedContainer
+from polyfleet_agent.core.health import Health, Run
 from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import Condition, Phase, PullProgress
+from polyfleet_shared.probes import ProbeKind
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 
@@ -19,7 +21,8 @@ class Settings:
     `report_interval` bounds the age of `readySeconds`; `resync_interval` how long a change that the
     runtime did not tell can go unseen; `healthy_after` is how long a new container must
     run before its predecessor is removed; `stable_after` how long one must run before its earlier
-    failures are forgotten; `crash_loop_after` counts the ends in a row that make a crash loop.
+    failures are forgotten; `crash_loop_after` counts the ends in a row that make a crash loop;
+    `probes_at_once` bounds the probes under way.
     """
 
     device: str
@@ -29,6 +32,7 @@ class Settings:
     healthy_after: float = 10.0
     stable_after: float = 600.0
     crash_loop_after: int = 3
+    probes_at_once: int = 8
 
     def seed(self, subject: str) -> str:
         """What a subject's jitter is drawn from: other devices wait other times."""
@@ -73,14 +77,34 @@ class Pulling:
 class Part:
     """One container of a workload, by its name: how it does, whichever container has that name.
 
-    `trouble` counts its own starts and ends, so that one that crashes makes no other wait.
+    `trouble` counts its own starts and ends, so that one that crashes makes no other wait. `health` is None
+    of one that does not run, or is of another spec than the wanted one: of that no probe is known.
     """
 
     trouble: Trouble = UNTROUBLED
     running_since: float | None = None
+    health: Health | None = None
+
+    @property
+    def ready_since(self) -> float | None:
+        """Since when it runs, and by its probes can be used."""
+        return self.running_since if self.health is None else self.health.ready_since
+
+    @property
+    def at_rest(self) -> "Part":
+        """The same without a running container."""
+        return replace(self, running_since=None, health=None)
 
 
 NEW_PART: Final = Part()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unready:
+    """A container that is not ready, and why; of several, the words name it."""
+
+    container: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +162,21 @@ class Workload:
 
     @property
     def ready_since(self) -> float | None:
-        """Since when the last one runs of those that do."""
-        moments = [part.running_since for part in self.parts.values() if part.running_since is not None]
-        return max(moments, default=None)
+        """Since when the last one is ready of those that run, None while one of them is not."""
+        moments = [part.ready_since for part in self.parts.values() if part.running_since is not None]
+        known = [moment for moment in moments if moment is not None]
+        return max(known) if known and len(known) == len(moments) else None
+
+    @property
+    def unready(self) -> "Unready | None":
+        """What a probe has said against one of its running containers that is not ready."""
+        for name, part in self.parts.items():
+            kind = None if part.health is None else part.health.unanswered
+            words = "" if part.health is None or kind is None else part.health.explain(kind)
+            if words:
+                alone = self.target is None or not self.target.is_pod
+                return Unready(container=name, words=words if alone else f"{name}: {words}")
+        return None
 
     def part(self, name: str) -> Part:
         return self.parts.get(name, NEW_PART)
@@ -197,8 +233,29 @@ class RuntimeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A probe of one run of one of a workload's containers; the same is never under way twice."""
+
+    uid: str
+    container: str
+    run: Run
+    kind: ProbeKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """A probe whose answer is awaited, and since when (monotonic)."""
+
+    asking: Asking
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The whole agent. `document` is on disk; `saving` is not yet, and nothing is done for it."""
+    """The whole agent. `document` is on disk; `saving` is not yet, and nothing is done for it.
+
+    `probing` are the probes under way, by the numbers that `probes` counts.
+    """
 
     settings: Settings
     document: DesiredDocument | None = None
@@ -207,6 +264,8 @@ class State:
     connection: int | None = None
     runtime: RuntimeView = RuntimeView()
     workloads: Mapping[str, Workload] = field(default_factory=dict)
+    probes: int = 0
+    probing: Mapping[int, UnderWay] = field(default_factory=dict)
     reported: PublishReported | None = None
     report_due: float = 0.0
     telemetry_due: float = 0.0

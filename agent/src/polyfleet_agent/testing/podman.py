@@ -9,11 +9,14 @@ from typing import Final
 
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import blames_missing_file
+from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination, FileHead, Gap, Invocation, examine
 from polyfleet_agent.ports import PullResult, RuntimeFailure
+from polyfleet_agent.testing.probes import FakeProbes
 from polyfleet_agent.testing.registry import FakeRegistry
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload
 
@@ -159,6 +162,14 @@ class FakeRuntime:
                     self.machine.empty_pod(removed)
                 self.machine.hint()
 
+    def probe(self, container_id: str, probe: Probe) -> Answer:
+        with self.machine.lock:
+            self.machine.check()
+            container = self.machine.containers.get(container_id)
+            if container is None or container.seen.status is not ContainerStatus.RUNNING:
+                raise RuntimeFailure(Reason.START_FAILED, f"container {container_id[:12]} does not run")
+            return self.machine.probes.answer(container.seen.image_id, probe)
+
     def crash(
         self, container_id: str, exit_code: int = 1, *, oom_killed: bool = False, output: bytes = b""
     ) -> None:
@@ -195,6 +206,7 @@ class FakeMachine:
     def __init__(self) -> None:
         self.lock = threading.Condition(threading.RLock())
         self.up = True
+        self.probes = FakeProbes()
         self.images: dict[str, set[str]] = {}
         self.containers: dict[str, _Container] = {}
         self.numbers = itertools.count(1)

@@ -57,7 +57,11 @@ class Namespace:
             return pool.submit(self._enter_and_open).result()
 
     def connect(self, port: int, *, seconds: float = 5) -> socket.socket:
-        """Return a connection to the port on the namespace's own 127.0.0.1.
+        """Return a connection to the port on the namespace's own 127.0.0.1; see `dial`."""
+        return self.dial(LOOPBACK, port, seconds)
+
+    def dial(self, host: str, port: int, seconds: float) -> socket.socket:
+        """Return a connection to what the namespace has under this address.
 
         Raises:
             OSError: nothing listens there, or it did not accept within `seconds`.
@@ -66,7 +70,7 @@ class Namespace:
         connection = self.open_socket()
         try:
             connection.settimeout(seconds)
-            connection.connect((LOOPBACK, port))
+            connection.connect((host, port))
         except OSError:
             connection.close()
             raise
