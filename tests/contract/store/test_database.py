@@ -10,10 +10,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, insert, inspect, select, text, update
 
 from controlroom import START, ControlRoom, Voice
+from polyfleet_controller.store.columns import METADATA
 from polyfleet_controller.store.database import Database
 from polyfleet_controller.store.epochs import load_epoch, save_epoch
 from polyfleet_controller.store.errors import StoreError, UnstorableError
-from polyfleet_controller.store.tables import CONTENT, CONTROLLER, DEVICE, METADATA, PLATFORM_SET, REFUSAL
+from polyfleet_controller.store.tables import CONTENT, CONTROLLER, DEVICE, PLATFORM_SET, REFUSAL
 
 
 def test_the_migrated_schema_is_exactly_the_tables(database_url: str) -> None:

@@ -16,9 +16,10 @@ from polyfleet_controller.domain.placement import (
     make_assignment,
     place,
 )
-from polyfleet_controller.domain.staging import Staging
+from polyfleet_controller.domain.staging import Stage, Staging
 from polyfleet_controller.domain.sync import ImagePin, Pin, Standing
 from polyfleet_shared.desired import read_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
@@ -43,6 +44,7 @@ from polyfleet_shared.workloads import (
     HeldWorkload,
     ResourceLimits,
     RestartPolicy,
+    UpdateMethod,
 )
 
 MANIFEST = read_manifest(manifest())
@@ -98,6 +100,11 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         "terminationGracePeriodSeconds": 7,
         "hostNetwork": True,
     }
+    document["spec"] |= {
+        "minReadySeconds": 5,
+        "progressDeadlineSeconds": 60,
+        "rollout": {"method": "startFirst"},
+    }
     release = Release(
         release="hello-4", revision=4, manifest=read_manifest(document), images=named(index("1"))
     )
@@ -134,8 +141,12 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
             name="hello",
             release="hello-4",
             revision=4,
+            requires=("updates",),
             restart_policy=RestartPolicy.ON_FAILURE,
             termination_grace_seconds=7,
+            min_ready_seconds=5,
+            progress_deadline_seconds=60,
+            update_method=UpdateMethod.START_FIRST,
             host_network=True,
             containers=(
                 ContainerSpec(
@@ -159,6 +170,7 @@ def test_all_that_the_manifest_says_reaches_the_device_and_the_image_is_pinned()
         images=(proof,),
         held=None,
         standing=Standing.PENDING,
+        min_ready_seconds=5,
     )
     assert assignment.pin == Pin(release="hello-4", images=(proof,))
 
@@ -200,7 +212,8 @@ def test_a_pod_reaches_the_device_with_its_volumes_and_names_what_it_requires() 
         release="hello-4",
         revision=4,
         termination_grace_seconds=30,
-        requires=("init-containers", "pods", "security-context", "volumes"),
+        min_ready_seconds=10,
+        requires=("init-containers", "pods", "security-context", "updates", "volumes"),
         volumes=(
             Volume(name="www", empty_dir=EmptyDirVolume()),
             Volume(name="fast", empty_dir=EmptyDirVolume(medium=Medium.MEMORY, size_limit=1 << 20)),
@@ -356,7 +369,7 @@ def unreleased_as(uid: str) -> Workload:
 def test_a_document_carries_the_digest_of_its_content() -> None:
     decision = decide(workload(), runs("linux/amd64"))
     content = put_decision(Content(), "w1", decision)
-    document = read_desired(render(content, epoch=2, generation=9), features=frozenset())
+    document = read_desired(render(content, epoch=2, generation=9), features=frozenset(Feature))
     assert document.version.order == (2, 9)
     assert document.version.digest == content.digest
     assert (document.workloads, document.held) == (content.workloads, content.held)
@@ -379,32 +392,36 @@ def staged(staging: Staging) -> Workload:
     return replace(workload(), release=newest, earlier={4: first}, staging=staging)
 
 
-def shares(workload: Workload, platform: str, *devices: str) -> list[tuple[int | None, bool]]:
-    found = [workload.find_share(device, runs(platform)) for device in devices]
-    return [(None if item.release is None else item.release.revision, item.prefetches) for item in found]
+def shares(workload: Workload, platform: str, *devices: str) -> list[tuple[int, int, bool]]:
+    return [workload.find_share(device, runs(platform)).key for device in devices]
 
 
 def test_a_rollout_decides_which_release_a_device_is_given() -> None:
     staging = Staging(
-        members={"edge-1": 5, "edge-2": 4, "edge-3": 4, "edge-4": None},
+        members={
+            "edge-1": Stage(revision=5, attempt=2),
+            "edge-2": Stage(revision=4),
+            "edge-3": Stage(revision=4),
+            "edge-4": Stage(revision=None),
+        },
         strata={Platform.parse("linux/arm64"): 5},
         fallback=4,
         prefetching=frozenset({"edge-3"}),
     )
     assert shares(staged(staging), "linux/amd64", "edge-1", "edge-2", "edge-3", "edge-4", "new") == [
-        (5, False),
-        (4, False),
-        (4, True),
-        (None, False),
-        (4, False),
+        (5, 2, False),
+        (4, 1, False),
+        (4, 1, True),
+        (0, 1, False),
+        (4, 1, False),
     ]
-    assert shares(staged(staging), "linux/arm64", "edge-2", "new") == [(4, False), (5, False)]
+    assert shares(staged(staging), "linux/arm64", "edge-2", "new") == [(4, 1, False), (5, 1, False)]
     assert staging.revisions == {4, 5}
 
 
 def test_a_device_that_the_newest_release_has_nothing_for_is_told_so_during_a_rollout() -> None:
-    workload = staged(Staging(members={"edge-7": 4}))
-    assert shares(workload, "linux/mips", "edge-7") == [(5, False)]
+    workload = staged(Staging(members={"edge-7": Stage(revision=4)}))
+    assert shares(workload, "linux/mips", "edge-7") == [(5, 1, False)]
     assert isinstance(decide(workload, runs("linux/mips")), Held)
 
 
@@ -412,3 +429,23 @@ def test_a_device_whose_wave_has_not_come_is_held_and_told_why() -> None:
     held = place(staged(Staging()), runs("linux/amd64"), Share(release=None))
     assert isinstance(held, Held)
     assert held.workload.reason is Reason.AWAITS_ROLLOUT
+
+
+def test_a_retry_is_another_attempt_at_the_same_release() -> None:
+    tried = staged(Staging(members={"edge-7": Stage(revision=5, attempt=2)}))
+    again = decide(tried, runs("linux/amd64"))
+    first = place(tried, runs("linux/amd64"), Share(release=tried.release))
+    assert isinstance(again, Assigned)
+    assert isinstance(first, Assigned)
+    assert again.workload == replace(first.workload, attempt=2)
+    assert again.workload.spec_hash != first.workload.spec_hash
+
+
+def test_a_device_gets_the_newest_releases_images_ready_beside_what_it_runs() -> None:
+    staging = Staging(members={"edge-7": Stage(revision=4)}, prefetching=frozenset({"edge-7"}))
+    placed = decide(staged(staging), runs("linux/arm64"))
+    assert isinstance(placed, Assigned)
+    assert placed.workload.containers[0].image.child == digest("1 linux/arm64")
+    assert [image.child for image in placed.workload.prefetch] == [digest("2 linux/arm64")]
+    kept = make_assignment(placed, Platform.parse("linux/arm64"))
+    assert kept.prefetch == frozenset({digest("2 linux/arm64")})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from polyfleet_controller.domain.documents import Content, find_excess, make_content
-from polyfleet_controller.domain.placement import Decision, Share, Workload, place
+from polyfleet_controller.domain.placement import Decision, Share, ShareKey, Workload, place
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.fleet import Member
 from polyfleet_controller.domain.scheduling.turns import take_turns
@@ -32,7 +32,7 @@ class Derivation:
         self._workloads = {workload.uid: workload for workload in workloads}
         self._requests = [workload.request for workload in workloads]
         self._now = now
-        self._derived: dict[tuple[str, frozenset[tuple[str, tuple[int, bool]]]], Derived] = {}
+        self._derived: dict[tuple[str, frozenset[tuple[str, ShareKey]]], Derived] = {}
 
     def derive(self, member: Member, placed: frozenset[str]) -> Derived:
         """What a device runs from now on that has the workloads of these uids.

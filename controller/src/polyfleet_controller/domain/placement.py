@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 from polyfleet_controller.domain.coverage import Coverage, Gap, cover
 from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage
 from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
+from polyfleet_controller.domain.rollout.strategy import Method
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.staging import Staging
 from polyfleet_controller.domain.sync import ImagePin, Pin, Standing
@@ -19,7 +20,7 @@ from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload, UpdateMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,28 +74,37 @@ class Workload:
         newest = self.release
         if newest is None or self.staging is None or not newest.covers(platforms):
             return Share(release=newest)
-        revision = self.staging.choose(device, platforms[0].platform)
-        if revision == newest.revision:
-            return Share(release=newest)
+        stage = self.staging.choose(device, platforms[0].platform)
+        if stage.revision == newest.revision:
+            return Share(release=newest, attempt=stage.attempt)
         return Share(
-            release=None if revision is None else self.earlier[revision],
+            release=None if stage.revision is None else self.earlier[stage.revision],
+            attempt=stage.attempt,
             prefetches=device in self.staging.prefetching,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """The release that a device is given, None if none yet; and whether it gets the newest's images ready."""
+    """The release that a device is given, None if none yet, at which attempt.
+
+    With `prefetches`, it gets the newest release's images ready beside it.
+    """
 
     release: Release | None
+    attempt: int = 1
     prefetches: bool = False
 
     @property
-    def key(self) -> tuple[int, bool]:
+    def key(self) -> "ShareKey":
         """Equal for devices with the same share of a workload."""
-        return (0 if self.release is None else self.release.revision, self.prefetches)
+        return (0 if self.release is None else self.release.revision, self.attempt, self.prefetches)
 
 
+ShareKey: TypeAlias = tuple[int, int, bool]
+
+
+_METHODS: Final = {Method.REPLACE: UpdateMethod.REPLACE, Method.START_FIRST: UpdateMethod.START_FIRST}
 _AWAITS_ROLLOUT: Final = Condition(
     reason=Reason.AWAITS_ROLLOUT, message="the workload's first release comes to this device in a later wave"
 )
@@ -124,7 +134,7 @@ class Assignment:
 
     `images` are what it must prove, in the order of the manifest's images; none where it is held. It is
     `available` once it is proven and has been ready for `min_ready_seconds`, by the device's own clock;
-    `prefetched` once the device has the images of the release that is to follow.
+    `prefetched` once the device has the children that it is to `prefetch` for the release that may follow.
     """
 
     workload: str
@@ -135,6 +145,7 @@ class Assignment:
     standing: Standing
     min_ready_seconds: int = 0
     available: bool = False
+    prefetch: frozenset[str] = frozenset()
     prefetched: bool = False
 
     def is_same_as(self, other: "Assignment") -> bool:
@@ -164,9 +175,16 @@ def place(workload: Workload, platforms: tuple[RunnablePlatform, ...], share: Sh
     if release is None:
         return _hold(workload, _AWAITS_ROLLOUT)
     found = cover(platforms, release.images)
-    if isinstance(found, Coverage):
-        return _assign(workload, release, found)
-    return _hold(workload, _uncovered(release.images, platforms, found))
+    if not isinstance(found, Coverage):
+        return _hold(workload, _uncovered(release.images, platforms, found))
+    following = _find_images(workload.release, platforms) if share.prefetches else ()
+    return _assign(workload, release, found, share.attempt, following)
+
+
+def _find_images(release: Release, platforms: tuple[RunnablePlatform, ...]) -> tuple[PinnedImage, ...]:
+    """What devices that run `platforms` need on their disk for a release; nothing, where it has nothing."""
+    found = cover(platforms, release.images)
+    return tuple(_pin_images(release, found).values()) if isinstance(found, Coverage) else ()
 
 
 def make_assignment(decision: Decision, platform: Platform) -> Assignment:
@@ -180,6 +198,8 @@ def make_assignment(decision: Decision, platform: Platform) -> Assignment:
                 images=images,
                 held=None,
                 standing=Standing.PENDING,
+                min_ready_seconds=workload.min_ready_seconds,
+                prefetch=frozenset(image.child for image in workload.prefetch),
             )
         case Held(workload=held):
             return Assignment(
@@ -193,19 +213,25 @@ def make_assignment(decision: Decision, platform: Platform) -> Assignment:
             assert_never(decision)
 
 
-def _assign(workload: Workload, release: Release, found: Coverage) -> Assigned:
-    chosen = {
-        each.reference: _pin(each, child) for each, child in zip(release.images, found.children, strict=True)
-    }
-    pod = release.manifest.spec.template.spec
+def _assign(
+    workload: Workload, release: Release, found: Coverage, attempt: int, following: tuple[PinnedImage, ...]
+) -> Assigned:
+    chosen = _pin_images(release, found)
+    spec = release.manifest.spec
+    pod = spec.template.spec
     desired = DesiredWorkload(
         uid=workload.uid,
         namespace=workload.namespace,
         name=workload.name,
         release=release.release,
         revision=release.revision,
+        attempt=attempt,
         restart_policy=pod.restart_policy,
         termination_grace_seconds=pod.termination_grace_period_seconds,
+        min_ready_seconds=spec.min_ready_seconds,
+        progress_deadline_seconds=spec.progress_deadline_seconds,
+        update_method=_METHODS[spec.strategy.method],
+        prefetch=following,
         host_network=pod.host_network,
         volumes=tuple(volume.pin() for volume in pod.volumes),
         init_containers=tuple(_render(item, pod, chosen[item.image]) for item in pod.init_containers),
@@ -215,6 +241,12 @@ def _assign(workload: Workload, release: Release, found: Coverage) -> Assigned:
         images=tuple(_prove(reference, image, pod) for reference, image in chosen.items()),
         workload=replace(desired, requires=find_features(desired)),
     )
+
+
+def _pin_images(release: Release, found: Coverage) -> dict[ImageReference, PinnedImage]:
+    return {
+        each.reference: _pin(each, child) for each, child in zip(release.images, found.children, strict=True)
+    }
 
 
 def _pin(named: NamedImage, child: IndexChild) -> PinnedImage:

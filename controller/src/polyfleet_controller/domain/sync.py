@@ -86,6 +86,18 @@ def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
     return Standing.PENDING if report.reason is None else Standing.FAILING
 
 
+def is_available(standing: Standing, report: WorkloadReport | None, *, min_ready_seconds: int) -> bool:
+    """Whether it is proven, and has been ready for so long; what has ended well is."""
+    if standing is Standing.COMPLETED:
+        return True
+    return standing is Standing.RUNNING and report is not None and report.ready_seconds >= min_ready_seconds
+
+
+def has_prefetched(children: frozenset[str], report: WorkloadReport | None) -> bool:
+    """Whether a device has all of these on its disk, if there are any."""
+    return bool(children) and report is not None and children <= set(report.prefetched)
+
+
 def judge_device(lag: Lag, standings: Iterable[Standing], *, impeded: bool) -> Sync:
     """The state of a device; `impeded` if something keeps the controller from giving it its document."""
     if lag is Lag.UNASSIGNED:

@@ -35,5 +35,9 @@ class ConflictError(PolyfleetError):
         self.changes = changes
 
 
+class NotSteerableError(PolyfleetError):
+    """A rollout that cannot be steered like this: as it is now, or any more."""
+
+
 class InvalidPageError(PolyfleetError, ValueError):
     """A page that cannot be asked for."""

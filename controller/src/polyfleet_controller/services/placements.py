@@ -10,12 +10,14 @@ from polyfleet_controller.domain.scheduling.fleet import Fleet, Member
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.scheduling.selection import Selection, select
 from polyfleet_controller.services.settlement import Change, settle
+from polyfleet_controller.services.stagings import stage
 from polyfleet_controller.store.assignments import delete_assignments, save_assignments
 from polyfleet_controller.store.contents import load_contents, save_contents, sweep_contents
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import give_documents, load_devices
 from polyfleet_controller.store.fleet import load_devices_out_of_step, load_members
 from polyfleet_controller.store.outbox import send_desired
+from polyfleet_controller.store.rollouts import load_rollout_in_effect, request_looks
 from polyfleet_controller.store.workloads import (
     delete_workload,
     load_placeable,
@@ -70,10 +72,11 @@ def place_workload(connection: Connection, uid: str, *, now: datetime, seen: Sna
     `seen` was taken in the same transaction: no device has changed since, only workloads.
     """
     snapshot = take_snapshot(connection) if seen is None else _look(connection, seen.members, seen.contents)
-    workload = snapshot.workloads[uid]
+    workload = stage(connection, snapshot.workloads[uid], load_rollout_in_effect(connection, uid))
     selection = snapshot.select(workload.request, now=now)
     changed = _Spreading(connection, snapshot, now).spread(workload, selection.chosen)
     save_placing(connection, uid, missing=selection.missing)
+    request_looks(connection, [uid], now=now)
     return changed
 
 

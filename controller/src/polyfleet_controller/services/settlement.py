@@ -15,7 +15,8 @@ from polyfleet_controller.domain.image_failures import find_failure
 from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
 from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment
 from polyfleet_controller.domain.scheduling.fleet import Member
-from polyfleet_controller.domain.sync import Sync, judge_device, judge_workload
+from polyfleet_controller.domain.sync import Sync, has_prefetched, is_available, judge_device, judge_workload
+from polyfleet_controller.services.stagings import stage_all
 from polyfleet_controller.store.assignments import delete_assignments, load_assignments, save_assignments
 from polyfleet_controller.store.contents import load_platform_sets, save_contents
 from polyfleet_controller.store.database import Connection
@@ -25,12 +26,13 @@ from polyfleet_controller.store.image_failures import save_image_failures
 from polyfleet_controller.store.marks import PlacementFacts, load_placement_facts, load_taints
 from polyfleet_controller.store.messages import load_reports
 from polyfleet_controller.store.outbox import cancel_later, send_all_desired, send_desired, send_desired_later
+from polyfleet_controller.store.rollouts import request_looks, request_looks_for_devices
 from polyfleet_controller.store.workloads import (
     load_placeable,
     request_placing,
     request_placing_of_missing,
 )
-from polyfleet_shared.messages import DocumentVersion, Reported
+from polyfleet_shared.messages import DocumentVersion, Reported, WorkloadReport
 
 # A device that does not take its document, or whose broker lost it, is sent it again, but not in a loop.
 RESEND_AFTER: Final = timedelta(seconds=30)
@@ -70,6 +72,12 @@ class Change:
         """Whether a replica that found no device may find this one."""
         back = self.before is not None and self.before.contact.connectivity is Connectivity.OFFLINE
         return self.is_derived or (back and self.after.contact.connectivity is Connectivity.ONLINE)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether it came within reach, or went out of it."""
+        before = Connectivity.UNKNOWN if self.before is None else self.before.contact.connectivity
+        return before is not self.after.contact.connectivity
 
     @property
     def is_judged(self) -> bool:
@@ -149,7 +157,7 @@ class _Settlement:
         """Decide anew what devices run."""
         if not names:
             return {}
-        workloads = load_placeable(self._connection)
+        workloads = stage_all(self._connection, load_placeable(self._connection), names)
         derivation = Derivation(workloads, now=self._now)
         members = self._find_members(names)
         none: Assignments = {}
@@ -241,6 +249,10 @@ class _Settlement:
         gone = [(name, uid) for name, found in before.items() for uid in found if uid not in after[name]]
         save_assignments(self._connection, changed)
         delete_assignments(self._connection, gone)
+        uids = {assignment.workload for _, assignment in changed} | {uid for _, uid in gone}
+        request_looks(self._connection, uids, now=self._now)
+        reached = [name for name, change in self._changes.items() if change.is_reached]
+        request_looks_for_devices(self._connection, reached, now=self._now)
 
     def _save_failures(self, assignments: Mapping[str, Assignments]) -> None:
         """Keep what new reports say about images. Few devices fail, and only those are looked at.
@@ -321,10 +333,14 @@ def _assign(device: Device, decisions: Sequence[Decision], before: Assignments) 
 
 def _judge_assignments(assignments: Assignments, report: Reported | None) -> Assignments:
     reported = {} if report is None else {item.uid: item for item in report.workloads}
-    judged: dict[str, Assignment] = {}
-    for uid, assignment in assignments.items():
-        standing = judge_workload(assignment.pin, reported.get(uid))
-        judged[uid] = (
-            assignment if standing is assignment.standing else replace(assignment, standing=standing)
-        )
-    return judged
+    return {uid: _judge(assignment, reported.get(uid)) for uid, assignment in assignments.items()}
+
+
+def _judge(assignment: Assignment, report: WorkloadReport | None) -> Assignment:
+    standing = judge_workload(assignment.pin, report)
+    available = is_available(standing, report, min_ready_seconds=assignment.min_ready_seconds)
+    prefetched = has_prefetched(assignment.prefetch, report)
+    known = (assignment.standing, assignment.available, assignment.prefetched)
+    if (standing, available, prefetched) == known:
+        return assignment
+    return replace(assignment, standing=standing, available=available, prefetched=prefetched)

@@ -147,7 +147,7 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         names,
         *times,
     ) = row[: len(ASSIGNMENT.columns)]
-    min_ready_seconds, available, prefetched = times
+    min_ready_seconds, available, prefetch, prefetched = times
     return Assignment(
         workload=workload,
         platform=read_platform(platform),
@@ -157,6 +157,7 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         standing=Standing(standing),
         min_ready_seconds=min_ready_seconds,
         available=available,
+        prefetch=frozenset() if prefetch is None else frozenset(prefetch.split(_SEPARATOR)),
         prefetched=prefetched,
     )
 
@@ -204,5 +205,6 @@ def _row(device: str, assignment: Assignment) -> Row:
         "containers": _join_names(images),
         "min_ready_seconds": assignment.min_ready_seconds,
         "available": assignment.available,
+        "prefetch": _SEPARATOR.join(sorted(assignment.prefetch)) or None,
         "prefetched": assignment.prefetched,
     }

@@ -50,6 +50,7 @@ def save_inventories(
                 "labels": write_labels(labels[item.device]),
                 "cpu_count": item.inventory.host.cpu_count,
                 "memory_total": item.inventory.host.memory_total,
+                "time_zone": item.inventory.host.time_zone,
                 "body": item.body,
             }
             for item in inventories

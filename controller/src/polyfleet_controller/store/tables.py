@@ -9,44 +9,15 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    ForeignKeyConstraint,
     Index,
-    Integer,
-    MetaData,
     Table,
     UniqueConstraint,
     false,
     text,
 )
 from sqlmodel import Field, SQLModel
-from sqlmodel.sql.sqltypes import UTCDateTime
 
-METADATA: Final[MetaData] = SQLModel.metadata
-METADATA.naming_convention = {
-    "ix": "ix_%(column_0_N_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-# SQLite counts up only what it calls INTEGER, which has 64 bits there.
-_COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _number(*, nullable: bool = False, primary_key: bool = False) -> Any:  # noqa: ANN401 - as SQLModel's Field
-    return Field(sa_type=BigInteger, nullable=nullable, primary_key=primary_key)
-
-
-def _time(*, nullable: bool = False) -> Any:  # noqa: ANN401 - as SQLModel's Field
-    return Field(sa_type=UTCDateTime, nullable=nullable)
-
-
-def _of_device(*columns: str) -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(columns or ("device",), ("device.name",), ondelete="CASCADE")
-
-
-def _of_workload() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(("workload",), ("workload.uid",), ondelete="CASCADE")
+from polyfleet_controller.store.columns import COUNTED, METADATA, moment, of_device, of_workload, whole_number
 
 
 class _Controller(SQLModel, table=True):
@@ -55,7 +26,7 @@ class _Controller(SQLModel, table=True):
     __tablename__ = "controller"
 
     id: int = Field(primary_key=True)
-    epoch: int = _number()
+    epoch: int = whole_number()
     writes: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
@@ -79,46 +50,47 @@ class _Device(SQLModel, table=True):
     name: str = Field(primary_key=True)
     admission: str
     decided: bool
-    first_seen: datetime = _time()
-    last_seen: datetime | None = _time(nullable=True)
+    first_seen: datetime = moment()
+    last_seen: datetime | None = moment(nullable=True)
     incarnation: str | None
-    duplicate_since: datetime | None = _time(nullable=True)
+    duplicate_since: datetime | None = moment(nullable=True)
     connectivity: str
-    since: datetime | None = _time(nullable=True)
-    presence_boot: int = _number()
-    presence_connection: int = _number()
-    presence_rank: int = _number()
-    inventory_boot: int = _number()
-    inventory_seq: int = _number()
-    telemetry_boot: int = _number()
-    telemetry_seq: int = _number()
-    reported_boot: int = _number()
-    reported_seq: int = _number()
-    observed_epoch: int | None = _number(nullable=True)
-    observed_generation: int | None = _number(nullable=True)
+    since: datetime | None = moment(nullable=True)
+    presence_boot: int = whole_number()
+    presence_connection: int = whole_number()
+    presence_rank: int = whole_number()
+    inventory_boot: int = whole_number()
+    inventory_seq: int = whole_number()
+    telemetry_boot: int = whole_number()
+    telemetry_seq: int = whole_number()
+    reported_boot: int = whole_number()
+    reported_seq: int = whole_number()
+    observed_epoch: int | None = whole_number(nullable=True)
+    observed_generation: int | None = whole_number(nullable=True)
     observed_digest: str | None
     platform: str | None
     platform_set: str | None
-    generation: int = _number()
+    generation: int = whole_number()
     document_digest: str | None
     oversized: str | None
-    published_at: datetime | None = _time(nullable=True)
+    published_at: datetime | None = moment(nullable=True)
     sync: str
-    events: int = _number()
+    events: int = whole_number()
 
 
 class _Inventory(SQLModel, table=True):
     """`labels` are those that count, whoever says them; what the device itself says is in `body`."""
 
     __tablename__ = "inventory"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     platform_source: str
     agent_version: str
     labels: str
-    cpu_count: int = _number()
-    memory_total: int = _number()
+    cpu_count: int = whole_number()
+    memory_total: int = whole_number()
+    time_zone: str = Field(sa_column_kwargs={"server_default": text("''")})
     body: str
 
 
@@ -126,7 +98,7 @@ class _Report(SQLModel, table=True):
     """`incarnation` tells whether it is still of the life in force."""
 
     __tablename__ = "report"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     incarnation: str
@@ -136,7 +108,7 @@ class _Report(SQLModel, table=True):
 
 class _Telemetry(SQLModel, table=True):
     __tablename__ = "telemetry"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     body: str
@@ -146,7 +118,7 @@ class _DeviceLabel(SQLModel, table=True):
     """The labels that count, for lists to filter by."""
 
     __tablename__ = "device_label"
-    __table_args__ = (_of_device(), Index("ix_device_label_key", "key", "value", "device"))
+    __table_args__ = (of_device(), Index("ix_device_label_key", "key", "value", "device"))
 
     device: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
@@ -157,7 +129,7 @@ class _OperatorLabel(SQLModel, table=True):
     """What operators have set."""
 
     __tablename__ = "operator_label"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
@@ -166,13 +138,13 @@ class _OperatorLabel(SQLModel, table=True):
 
 class _Taint(SQLModel, table=True):
     __tablename__ = "taint"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     effect: str = Field(primary_key=True)
     value: str
-    since: datetime = _time()
+    since: datetime = moment()
 
 
 class _PlatformSet(SQLModel, table=True):
@@ -188,15 +160,15 @@ class _Incarnation(SQLModel, table=True):
     """`boot` and `connection` are the last known of a superseded one; `acknowledged` is of its events."""
 
     __tablename__ = "incarnation"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     incarnation: str = Field(primary_key=True)
-    first_seen: datetime = _time()
-    superseded_at: datetime | None = _time(nullable=True)
-    boot: int = _number()
-    connection: int = _number()
-    acknowledged: int = _number()
+    first_seen: datetime = moment()
+    superseded_at: datetime | None = moment(nullable=True)
+    boot: int = whole_number()
+    connection: int = whole_number()
+    acknowledged: int = whole_number()
 
 
 class _Tombstone(SQLModel, table=True):
@@ -205,27 +177,27 @@ class _Tombstone(SQLModel, table=True):
     __tablename__ = "tombstone"
 
     device: str = Field(primary_key=True)
-    deleted_at: datetime = _time()
+    deleted_at: datetime = moment()
 
 
 class _Event(SQLModel, table=True):
     """`number` counts a device's events as they came, over all of its lives."""
 
     __tablename__ = "event"
-    __table_args__ = (_of_device(), UniqueConstraint("device", "number"))
+    __table_args__ = (of_device(), UniqueConstraint("device", "number"))
 
     device: str = Field(primary_key=True)
     incarnation: str = Field(primary_key=True)
-    seq: int = _number(primary_key=True)
-    number: int = _number()
+    seq: int = whole_number(primary_key=True)
+    number: int = whole_number()
     kind: str
-    at: datetime = _time()
-    received_at: datetime = _time()
+    at: datetime = moment()
+    received_at: datetime = moment()
     workload: str | None
     release: str | None
     reason: str | None
     message: str
-    size: int | None = _number(nullable=True)
+    size: int | None = whole_number(nullable=True)
     seconds: float | None
 
 
@@ -233,11 +205,11 @@ class _Refusal(SQLModel, table=True):
     """A message that could not be taken, once for each text."""
 
     __tablename__ = "refusal"
-    __table_args__ = (_of_device(),)
+    __table_args__ = (of_device(),)
 
     device: str = Field(primary_key=True)
     message: str = Field(primary_key=True)
-    at: datetime = _time()
+    at: datetime = moment()
 
 
 class _Workload(SQLModel, table=True):
@@ -257,67 +229,30 @@ class _Workload(SQLModel, table=True):
     uid: str = Field(primary_key=True)
     namespace: str
     name: str
-    generation: int = _number()
+    generation: int = whole_number()
     manifest: str
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
-    observed_generation: int = _number()
-    revision: int | None = _number(nullable=True)
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+    observed_generation: int = whole_number()
+    revision: int | None = whole_number(nullable=True)
     failure_reason: str | None
     failure_message: str | None
-    attempts: int = _number()
-    retry_at: datetime | None = _time(nullable=True)
+    attempts: int = whole_number()
+    retry_at: datetime | None = moment(nullable=True)
     missing: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
-    place_at: datetime | None = _time(nullable=True)
+    place_at: datetime | None = moment(nullable=True)
 
 
 class _Release(SQLModel, table=True):
     __tablename__ = "release"
-    __table_args__ = (_of_workload(),)
+    __table_args__ = (of_workload(),)
 
     workload: str = Field(primary_key=True)
-    revision: int = _number(primary_key=True)
+    revision: int = whole_number(primary_key=True)
     release: str
-    created_at: datetime = _time()
+    created_at: datetime = moment()
     resolved: str
     manifest: str
-
-
-class _Rollout(SQLModel, table=True):
-    """`body` is the rollout but for its members. It is looked at again at `due_at`, if that is set.
-
-    Only the newest of a workload can be `in_effect`: it decides which release devices are given.
-    """
-
-    __tablename__ = "rollout"
-    __table_args__ = (_of_workload(), Index("ix_rollout_due_at", "due_at"))
-
-    workload: str = Field(primary_key=True)
-    number: int = _number(primary_key=True)
-    revision: int = _number()
-    status: str
-    in_effect: bool
-    body: str
-    created_at: datetime = _time()
-    ended_at: datetime | None = _time(nullable=True)
-    due_at: datetime | None = _time(nullable=True)
-
-
-class _RolloutMember(SQLModel, table=True):
-    """A device in the newest rollout of a workload: the `revision` it is given, and how it does with it."""
-
-    __tablename__ = "rollout_member"
-    __table_args__ = (_of_device(), _of_workload(), Index("ix_rollout_member_workload", "workload", "device"))
-
-    device: str = Field(primary_key=True)
-    workload: str = Field(primary_key=True)
-    platform: str
-    revision: int | None = _number(nullable=True)
-    state: str
-    released_at: datetime | None = _time(nullable=True)
-    prefetches: bool
-    reason: str | None
-    message: str | None
 
 
 # Few are: the index costs the others nothing.
@@ -332,13 +267,13 @@ class _Assignment(SQLModel, table=True):
     Of each image one value stands in `image_platform`, `child` and `config`, joined by commas in the order of
     the manifest's images. `containers`: the names of those that run together, joined by commas, and by
     semicolons between images; null in rows older than it. `available` once it is proven and has been ready
-    for `min_ready_seconds`; `prefetched` once the device has the images that it is to get ready.
+    for `min_ready_seconds`; `prefetched` once the device has the children in `prefetch`, joined by commas.
     """
 
     __tablename__ = "assignment"
     __table_args__ = (
-        _of_device(),
-        _of_workload(),
+        of_device(),
+        of_workload(),
         Index("ix_assignment_workload", "workload", "device"),
         Index("ix_assignment_standing", "workload", "platform", "standing"),
         Index("ix_assignment_held", "held_reason", "workload", **_WHERE_HELD),
@@ -357,6 +292,7 @@ class _Assignment(SQLModel, table=True):
     containers: str | None
     min_ready_seconds: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     available: bool = Field(sa_column_kwargs={"server_default": false()})
+    prefetch: str | None
     prefetched: bool = Field(sa_column_kwargs={"server_default": false()})
 
 
@@ -372,20 +308,20 @@ class _ImageFailure(SQLModel, table=True):
     message: str
     device: str
     workload: str
-    seen_at: datetime = _time()
+    seen_at: datetime = moment()
 
 
 class _Alarm(SQLModel, table=True):
     """What a workload's tag has lost that devices run. Of no meaning once another `revision` is in force."""
 
     __tablename__ = "alarm"
-    __table_args__ = (_of_workload(),)
+    __table_args__ = (of_workload(),)
 
     workload: str = Field(primary_key=True)
-    revision: int = _number()
+    revision: int = whole_number()
     reason: str
     message: str
-    since: datetime = _time()
+    since: datetime = moment()
 
 
 class _Content(SQLModel, table=True):
@@ -410,11 +346,11 @@ class _Outbox(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=_COUNTED)
+    id: int | None = Field(default=None, primary_key=True, sa_type=COUNTED)
     device: str
     channel: str
     clears: bool
-    due_at: datetime = _time()
+    due_at: datetime = moment()
 
 
 CONTROLLER: Final[Table] = METADATA.tables["controller"]
@@ -432,8 +368,6 @@ EVENT: Final[Table] = METADATA.tables["event"]
 REFUSAL: Final[Table] = METADATA.tables["refusal"]
 WORKLOAD: Final[Table] = METADATA.tables["workload"]
 RELEASE: Final[Table] = METADATA.tables["release"]
-ROLLOUT: Final[Table] = METADATA.tables["rollout"]
-ROLLOUT_MEMBER: Final[Table] = METADATA.tables["rollout_member"]
 ASSIGNMENT: Final[Table] = METADATA.tables["assignment"]
 IMAGE_FAILURE: Final[Table] = METADATA.tables["image_failure"]
 ALARM: Final[Table] = METADATA.tables["alarm"]

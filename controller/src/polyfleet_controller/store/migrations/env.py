@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from polyfleet_controller.store.tables import METADATA
+from polyfleet_controller.store.columns import METADATA
 
 # SQLite changes a table by making a new one (`render_as_batch`).
 context.configure(

@@ -39,9 +39,15 @@ def upgrade() -> None:
         sa.Column("workload", text(), nullable=False),
         sa.Column("platform", text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=True),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
+        sa.Column("origin", sa.BigInteger(), nullable=True),
+        sa.Column("origin_attempt", sa.BigInteger(), nullable=False),
+        sa.Column("joined", sa.Boolean(), nullable=False),
         sa.Column("state", text(), nullable=False),
+        sa.Column("wave", sa.BigInteger(), nullable=True),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
         sa.Column("released_at", time(), nullable=True),
-        sa.Column("prefetches", sa.Boolean(), nullable=False),
+        sa.Column("prefetching", sa.Boolean(), nullable=False),
         sa.Column("reason", text(), nullable=True),
         sa.Column("message", text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -53,18 +59,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device", "workload", name="pk_rollout_member"),
     )
     op.create_index("ix_rollout_member_workload", "rollout_member", ["workload", "device"])
+    op.create_table(
+        "rollout_record",
+        sa.Column("workload", text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("at", time(), nullable=False),
+        sa.Column("by", text(), nullable=False),
+        sa.Column("platform", text(), nullable=True),
+        sa.Column("what", text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workload"], ["workload.uid"], name="fk_rollout_record_workload", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("workload", "number", "seq", name="pk_rollout_record"),
+    )
+    with op.batch_alter_table("inventory", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("time_zone", text(), server_default=sa.text("''"), nullable=False))
     with op.batch_alter_table("assignment", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("min_ready_seconds", sa.BigInteger(), server_default="0", nullable=False)
         )
-        for name in ("available", "prefetched"):
-            batch_op.add_column(sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("available", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("prefetch", text(), nullable=True))
+        batch_op.add_column(sa.Column("prefetched", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
     """Take the step back."""
     with op.batch_alter_table("assignment", schema=None) as batch_op:
-        for name in ("prefetched", "available", "min_ready_seconds"):
+        for name in ("prefetched", "prefetch", "available", "min_ready_seconds"):
             batch_op.drop_column(name)
+    with op.batch_alter_table("inventory", schema=None) as batch_op:
+        batch_op.drop_column("time_zone")
+    op.drop_table("rollout_record")
     op.drop_table("rollout_member")
     op.drop_table("rollout")
