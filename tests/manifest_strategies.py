@@ -1,5 +1,7 @@
 """Hypothesis strategies for manifests with all that they can say."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from polyfleet_controller.domain.images import ImageReference
@@ -10,8 +12,6 @@ from polyfleet_controller.domain.manifest import (
     OnUncovered,
     PodSpec,
     PodTemplate,
-    ResourceList,
-    ResourceRequirements,
     WorkloadManifest,
     WorkloadSpec,
 )
@@ -24,13 +24,31 @@ from polyfleet_controller.domain.pod_placement import (
     PreferredSchedulingTerm,
     TopologySpreadConstraint,
 )
+from polyfleet_controller.domain.pod_probes import (
+    HttpGetTemplate,
+    PortReference,
+    ProbeTemplate,
+    TcpSocketTemplate,
+)
+from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.scheduling.requests import WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, Toleration, TolerationOperator
+from polyfleet_shared.probes import Scheme
 from polyfleet_shared.workloads import RestartPolicy
 from rollout_strategies import strategies as rollout_strategies
-from strategies import container_ports, environment_variables, names, repositories, texts
+from strategies import (
+    container_ports,
+    environment_variables,
+    exec_actions,
+    hosts,
+    http_headers,
+    names,
+    repositories,
+    request_paths,
+    texts,
+)
 
 LIMIT = 2**63 - 1
 
@@ -95,6 +113,29 @@ def resources(draw: st.DrawFn) -> ResourceRequirements:
     )
 
 
+port_references = st.integers(1, 65535).map(str).map(PortReference.parse)
+probe_templates = st.builds(
+    replace,
+    st.one_of(
+        st.builds(ProbeTemplate, exec=exec_actions),
+        st.builds(
+            ProbeTemplate,
+            http_get=st.builds(
+                HttpGetTemplate,
+                path=request_paths,
+                port=port_references,
+                host=hosts,
+                scheme=st.sampled_from(Scheme),
+                http_headers=http_headers,
+            ),
+        ),
+        st.builds(ProbeTemplate, tcp_socket=st.builds(TcpSocketTemplate, port=port_references, host=hosts)),
+    ),
+    initial_delay_seconds=st.integers(0, 100),
+    period_seconds=st.integers(1, 100),
+    timeout_seconds=st.integers(1, 100),
+    failure_threshold=st.integers(1, 100),
+)
 containers = st.builds(
     ContainerTemplate,
     name=names.map(Name),
@@ -105,6 +146,9 @@ containers = st.builds(
     env=st.lists(environment_variables, max_size=3, unique_by=lambda each: each.name).map(tuple),
     ports=st.lists(container_ports, max_size=1).map(tuple),
     resources=resources(),
+    startup_probe=st.none() | probe_templates,
+    liveness_probe=st.none() | probe_templates,
+    readiness_probe=st.none() | probe_templates,
 )
 manifests = st.builds(
     WorkloadManifest,

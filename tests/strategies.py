@@ -276,24 +276,26 @@ security_contexts = st.builds(
     capabilities=st.builds(Capabilities, add=_capabilities, drop=_capabilities),
 )
 
-_hosts = st.none() | st.sampled_from(["127.0.0.1", "::1", "db.example.com"])
-_exec_actions = st.builds(ExecAction, command=st.lists(texts, min_size=1, max_size=3).map(tuple))
+hosts = st.none() | st.sampled_from(["127.0.0.1", "::1", "db.example.com"])
+request_paths = st.from_regex(r"/[!-~]{0,9}", fullmatch=True)
+http_headers = st.lists(
+    st.builds(
+        HttpHeader,
+        name=st.from_regex(r"[A-Za-z-]{1,9}", fullmatch=True),
+        value=st.from_regex(r"[\t -~]{0,9}", fullmatch=True),
+    ),
+    max_size=2,
+).map(tuple)
+exec_actions = st.builds(ExecAction, command=st.lists(texts, min_size=1, max_size=3).map(tuple))
 _http_get_actions = st.builds(
     HttpGetAction,
-    path=st.from_regex(r"/[!-~]{0,9}", fullmatch=True),
+    path=request_paths,
     port=port_numbers,
-    host=_hosts,
+    host=hosts,
     scheme=st.sampled_from(Scheme),
-    http_headers=st.lists(
-        st.builds(
-            HttpHeader,
-            name=st.from_regex(r"[A-Za-z-]{1,9}", fullmatch=True),
-            value=st.from_regex(r"[\t -~]{0,9}", fullmatch=True),
-        ),
-        max_size=2,
-    ).map(tuple),
+    http_headers=http_headers,
 )
-_tcp_socket_actions = st.builds(TcpSocketAction, port=port_numbers, host=_hosts)
+_tcp_socket_actions = st.builds(TcpSocketAction, port=port_numbers, host=hosts)
 _spans = st.integers(1, 100)
 
 
@@ -302,7 +304,7 @@ def probes_of(draw: st.DrawFn, success_thresholds: st.SearchStrategy[int]) -> Pr
     """A probe of any kind."""
     probe = draw(
         st.one_of(
-            st.builds(Probe, exec=_exec_actions),
+            st.builds(Probe, exec=exec_actions),
             st.builds(Probe, http_get=_http_get_actions),
             st.builds(Probe, tcp_socket=_tcp_socket_actions),
         )

@@ -142,6 +142,8 @@ def _format_workload(workload: WorkloadReport) -> list[str]:
     lines = [head]
     if workload.reason is not None:
         lines += [f"  reason    {workload.reason}", *_why(workload.reason, workload.message)]
+    elif workload.message:
+        lines.append(f"  details   {workload.message}")
     for container in workload.containers:
         state = "runs" if container.running else f"ended ({container.exit_code})"
         proof = container.child or "not proven to be the wanted image"

@@ -13,12 +13,11 @@ from polyfleet_controller.domain.manifest import (
     OnUncovered,
     PodSpec,
     PodTemplate,
-    ResourceList,
-    ResourceRequirements,
     WorkloadManifest,
     WorkloadSpec,
     read_manifest,
 )
+from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import DecodeError, Problem

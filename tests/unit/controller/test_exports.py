@@ -216,6 +216,65 @@ def test_a_unit_on_the_hosts_network_publishes_nothing() -> None:
     ]
 
 
+PROBED: Final = """\
+apiVersion: polyfleet.io/v1
+kind: Workload
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      containers:
+        - name: main
+          image: registry.example.com/web
+          ports: [{containerPort: 8080, name: http}]
+          startupProbe: {tcpSocket: {port: http}}
+          livenessProbe:
+            exec: {command: [/bin/check, "it's 100% $HOME"]}
+            initialDelaySeconds: 5
+            periodSeconds: 20
+            timeoutSeconds: 2
+          readinessProbe: {httpGet: {path: /ready, port: 8080}}
+"""
+
+
+def test_probes_are_the_same_in_kubernetes_with_numbers_for_ports() -> None:
+    manifest = read_manifest(yaml.safe_load(PROBED))
+    document, unsaid = export_kubernetes(manifest)
+    assert isinstance(document["spec"], dict)
+    exported = yaml.safe_load(yaml.safe_dump(document))["spec"]["template"]["spec"]["containers"][0]
+    assert exported["startupProbe"] == {"tcpSocket": {"port": "http"}}
+    assert exported["readinessProbe"] == {"httpGet": {"path": "/ready", "port": 8080}}
+    assert (unsaid, read_workload(document)) == ((), manifest)
+
+
+def test_a_unit_has_one_health_check_which_runs_a_command() -> None:
+    manifest = read_manifest(yaml.safe_load(PROBED))
+    text, unsaid = export_quadlet(manifest)
+    assert [line for line in text.splitlines() if "health" in line] == [
+        r"""PodmanArgs="--health-cmd=[\"/bin/check\", \"it's 100%% $$HOME\"]" """.strip(),
+        "PodmanArgs=--health-interval=20s",
+        "PodmanArgs=--health-timeout=2s",
+        "PodmanArgs=--health-retries=3",
+        "PodmanArgs=--health-start-period=5s",
+        "PodmanArgs=--health-on-failure=kill",
+    ]
+    told = {problem.path.rpartition(".")[2]: problem.message for problem in unsaid}
+    assert told == {
+        "name": "a unit has no key for it",
+        "startupProbe": "a unit has one health check, which is for livenessProbe",
+        "readinessProbe": "nothing asks whether a unit is ready",
+    }
+
+
+def test_a_unit_makes_no_requests_for_its_health() -> None:
+    text = PROBED.replace("""exec: {command: [/bin/check, "it's 100% $HOME"]}""", "tcpSocket: {port: 8080}")
+    unit, unsaid = export_quadlet(read_manifest(yaml.safe_load(text)))
+    assert "health" not in unit
+    assert [problem.message for problem in unsaid if problem.path.endswith("livenessProbe")] == [
+        "Podman's health checks run commands only"
+    ]
+
+
 def pod_of_two() -> WorkloadManifest:
     """A pod with everything that a single container has not."""
     return read_manifest(

@@ -16,8 +16,6 @@ from polyfleet_controller.domain.manifest import (
     Name,
     PodSpec,
     PodTemplate,
-    ResourceList,
-    ResourceRequirements,
     WorkloadManifest,
     WorkloadSpec,
 )
@@ -30,6 +28,13 @@ from polyfleet_controller.domain.pod_placement import (
     PreferredSchedulingTerm,
     TopologySpreadConstraint,
 )
+from polyfleet_controller.domain.pod_probes import (
+    HttpGetTemplate,
+    PortReference,
+    ProbeTemplate,
+    TcpSocketTemplate,
+)
+from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
 from polyfleet_controller.domain.pod_volumes import (
     EmptyDirTemplate,
     PodSecurityContext,
@@ -51,6 +56,7 @@ from polyfleet_shared.pods import (
     SecurityContext,
     VolumeMount,
 )
+from polyfleet_shared.probes import ExecAction, HttpHeader
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, Protocol, RestartPolicy
 
 FILES: Final = Path(__file__).parent / "kubernetes"
@@ -97,6 +103,7 @@ def read(file: str) -> tuple[list[WorkloadManifest], list[str]]:
     return found, problems
 
 
+PORT_8080 = PortReference.parse("8080")
 PREPARE = ResourceRequirements(requests=ResourceList(memory=Quantity.parse("256Mi")))
 SERVE = ResourceRequirements(requests=ResourceList(memory=Quantity.parse("64Mi"), cpu=Quantity.parse("100m")))
 NGINX: Final = "docker.io/library/nginx:1.27"
@@ -353,6 +360,43 @@ TAKEN: Final[dict[str, list[WorkloadManifest]]] = {
             replicas=1,
         )
     ],
+    "deployment-probes.yaml": [
+        workload(
+            "probes",
+            container(
+                "liveness",
+                "registry.k8s.io/e2e-test-images/agnhost:2.40",
+                args=("liveness",),
+                ports=(ContainerPort(container_port=8080, host_port=8080, name="liveness-port"),),
+                startup_probe=ProbeTemplate(
+                    http_get=HttpGetTemplate(path="/healthz", port=PortReference.parse("liveness-port")),
+                    failure_threshold=30,
+                ),
+                liveness_probe=ProbeTemplate(
+                    http_get=HttpGetTemplate(
+                        path="/healthz",
+                        port=PORT_8080,
+                        http_headers=(HttpHeader(name="Custom-Header", value="Awesome"),),
+                    ),
+                    initial_delay_seconds=3,
+                    period_seconds=3,
+                ),
+                readiness_probe=ProbeTemplate(
+                    tcp_socket=TcpSocketTemplate(port=PORT_8080), success_threshold=2
+                ),
+            ),
+            container(
+                "busybox",
+                "registry.k8s.io/busybox:1.27.2",
+                liveness_probe=ProbeTemplate(
+                    exec=ExecAction(command=("cat", "/tmp/healthy")),  # noqa: S108 - in a container
+                    initial_delay_seconds=5,
+                    period_seconds=5,
+                ),
+            ),
+            replicas=1,
+        )
+    ],
     "list.yaml": [
         workload(
             "one", container("one", "docker.io/example/one:1", env=variables(COLOUR="green")), replicas=1
@@ -468,7 +512,39 @@ REFUSED: Final[dict[str, list[str]]] = {
         "4: spec.template.spec.containers[0].env[2].valueFrom: there is a value, too: write one of them",
         "4: spec.template.spec.containers[0].env[3].valueFrom.configMapKeyRef: missing",
     ],
-    # The four below name what comes with volumes, secrets, init containers, probes and securityContext.
+    "pod-probe-mistakes.yaml": [
+        "1: spec.containers[0].startupProbe.grpc: not supported: use httpGet, tcpSocket or exec",
+        "1: spec.containers[0].startupProbe: a probe has exactly one of exec, httpGet and tcpSocket",
+        (
+            "1: spec.containers[0].livenessProbe.terminationGracePeriodSeconds: not supported in this "
+            "version: that of the pod holds; leave it out"
+        ),
+        (
+            "1: spec.containers[0].readinessProbe.httpGet: '/a b' is no path: it begins with '/', and what is"
+            " not printable ASCII, spaces too, is written as %XX"
+        ),
+        (
+            "1: spec.containers[1].startupProbe.tcpSocket.port: 'Client_Port' is no port: write a number from"
+            " 1 to 65535, or the name of one of the container's ports"
+        ),
+        "1: spec.containers[1].livenessProbe.exec: exec has a command of at least one word",
+        "1: spec.containers[1].readinessProbe: periodSeconds is between 1 and 2147483647, not -1",
+        "2: spec.containers[0].livenessProbe.httpGet.port: no port of the container is called clients",
+        "2: spec.containers[0].readinessProbe.tcpSocket.port: no port of the container is called clients",
+        (
+            "3: spec.initContainers[0].readinessProbe: an init container has no probes: that it ended well is"
+            " its proof"
+        ),
+        (
+            "3: spec.containers[0].startupProbe.successThreshold: of this probe it is 1, not 2: one success "
+            "is enough"
+        ),
+        (
+            "3: spec.containers[0].livenessProbe.successThreshold: of this probe it is 1, not 2: one success "
+            "is enough"
+        ),
+    ],
+    # The three below name what comes with volumes, secrets and lifecycles.
     "kubectl-get-pod.yaml": [
         (
             '1: spec.containers[0].imagePullPolicy: only "IfNotPresent" is taken: a device pulls the digest '
@@ -501,9 +577,6 @@ REFUSED: Final[dict[str, list[str]]] = {
             "1: spec.volumes[1].configMap.name: there is no ConfigMap 'settings' in the namespace default "
             "here: apply it in the same command, `polyfleet apply -f`"
         ),
-        f"1: spec.containers[0].livenessProbe: {LATER}",
-        f"1: spec.containers[0].readinessProbe: {LATER}",
-        f"1: spec.containers[0].startupProbe: {LATER}",
         f"1: spec.containers[0].lifecycle: {LATER}",
     ],
 }

@@ -12,12 +12,11 @@ from polyfleet_controller.domain.manifest import (
     Name,
     PodSpec,
     PodTemplate,
-    ResourceList,
-    ResourceRequirements,
     WorkloadManifest,
     WorkloadSpec,
     read_manifest,
 )
+from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import DecodeError
@@ -206,10 +205,13 @@ def test_all_problems_are_told_at_once() -> None:
             "for example kubernetes.io/hostname: edge-7"
         ),
         "spec.template.spec.colour: unknown field",
-        "spec.template.spec.containers[0].livenessProbe: not supported in this version; leave it out",
         (
             "spec.template.spec.containers[0].image: 'nginx' does not say which registry holds it: "
             "write registry/path[:tag][@digest], for example docker.io/library/nginx"
+        ),
+        (
+            "spec.template.spec.containers[0].livenessProbe: "
+            "a probe has exactly one of exec, httpGet and tcpSocket"
         ),
         "spec.template.spec.containers[0].resources.claims: not supported in this version; leave it out",
         "spec.template.spec.containers[0].resources.limits.cpu: a limit is above 0; leave it out to set none",

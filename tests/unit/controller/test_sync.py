@@ -34,7 +34,10 @@ FAILED = replace(REPORT, phase=Phase.BACKING_OFF, reason=Reason.EXITED, containe
     [
         (None, Standing.PENDING),
         (REPORT, Standing.RUNNING),
-        (replace(REPORT, phase=Phase.STARTING), Standing.RUNNING),
+        (replace(REPORT, phase=Phase.STARTING), Standing.PENDING),
+        (replace(REPORT, phase=Phase.STARTING, message="readiness probe: refused"), Standing.PENDING),
+        (replace(REPORT, reason=Reason.PROBE_FAILED), Standing.FAILING),
+        (replace(REPORT, reason=Reason.PROBE_FAILED, release="hello-0"), Standing.PENDING),
         (replace(REPORT, release="hello-0"), Standing.PENDING),
         (replace(REPORT, containers=()), Standing.PENDING),
         (replace(REPORT, containers=(ENDED,)), Standing.PENDING),

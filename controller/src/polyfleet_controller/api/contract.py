@@ -28,6 +28,7 @@ from polyfleet_controller.domain.pod_placement import (
     PreferredSchedulingTerm,
     TopologySpreadConstraint,
 )
+from polyfleet_controller.domain.pod_probes import HttpGetTemplate, PortReference, ProbeTemplate
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.rollout.strategy import (
     MAX_SECONDS,
@@ -44,6 +45,7 @@ from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.pages import MAX_LIMIT
 from polyfleet_shared.codec import json_name
 from polyfleet_shared.platforms import Platform
+from polyfleet_shared.probes import ExecAction
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable
 
 DOCUMENT_PATH: Final = "/v1/openapi.json"
@@ -83,6 +85,19 @@ REFINEMENTS: Final[Refinements] = {
     NodeSelector: {"nodeSelectorTerms": {"minItems": 1}},
     PreferredSchedulingTerm: {"weight": {"minimum": 1, "maximum": 100}},
     TopologySpreadConstraint: {"maxSkew": {"minimum": 1}},
+    PortReference: {
+        "": {"type": ["string", "integer"], "minimum": 1, "maximum": 65535, "examples": [8080, "http"]}
+    },
+    HttpGetTemplate: {"path": {"pattern": "^/[!-~]*$"}},
+    ProbeTemplate: {
+        "": {"oneOf": [{"required": [name]} for name in ("exec", "httpGet", "tcpSocket")]},
+        "initialDelaySeconds": {"minimum": 0},
+        "periodSeconds": {"minimum": 1},
+        "timeoutSeconds": {"minimum": 1},
+        "successThreshold": {"minimum": 1},
+        "failureThreshold": {"minimum": 1},
+    },
+    ExecAction: {"command": {"minItems": 1}},
     ContainerTemplate: {"workingDir": {"pattern": "^/[^\\x00]*$"}},
     ContainerPort: {"containerPort": _PORT, "hostPort": _PORT},
     EnvironmentVariable: {"name": {"pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$"}},

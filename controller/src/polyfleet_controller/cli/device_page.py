@@ -52,6 +52,7 @@ from polyfleet_shared.messages import (
     WorkloadReport,
 )
 from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.reasons import Reason
 
 _SOURCE: Final = {
     PlatformSource.DETECTED: "detected on the device",
@@ -214,23 +215,25 @@ def _say_proof(assignment: AssignmentView) -> Text:
     wanted = _list_wanted(assignment)
     if assignment.standing in PROVEN:
         return join_lines(styled(child, GOOD) for child in wanted)
-    containers = () if assignment.report is None else assignment.report.containers
-    if not containers:
+    report = assignment.report
+    if report is None or not report.containers:
         return styled("nothing: the device reports no container of it", WEAK)
-    return join_lines(styled(_say_container(container, wanted), BAD) for container in containers)
+    return join_lines(styled(_say_container(each, wanted, report), BAD) for each in report.containers)
 
 
 def _list_wanted(assignment: AssignmentView) -> tuple[str, ...]:
     return (str(assignment.child), *assignment.other_children)
 
 
-def _say_container(container: ContainerReport, wanted: Container[str]) -> str:
+def _say_container(container: ContainerReport, wanted: Container[str], report: WorkloadReport) -> str:
     if container.child is None:
         return f"nothing: no pinned digest names its image,\n{container.image_id}"
     if not container.running:
         return f"{container.child}\nbut the container does not run"
     if container.child not in wanted:
         return f"{container.child}\nwhich is not the wanted one"
+    if report.phase is Phase.STARTING or report.reason is Reason.PROBE_FAILED:
+        return f"{container.child}\nwhich runs, and the workload is not ready"
     return f"{container.child}\nbut the image's ID is not the pinned one: {container.image_id}"
 
 

@@ -184,7 +184,7 @@ def _say_state(placement: DevicePlacement) -> Text:
 def _say_reason(placement: DevicePlacement) -> str:
     found = _condition(placement)
     if found is None:
-        return NOTHING
+        return (placement.report and placement.report.message) or NOTHING
     return f"{found.reason}: {found.message}" if found.message else found.reason
 
 

@@ -14,12 +14,13 @@ from polyfleet_controller.domain.labels import find_key_problems, find_value_pro
 from polyfleet_controller.domain.manifest_refusals import explain_refusals, refuse_kind
 from polyfleet_controller.domain.manifest_spelling import respell
 from polyfleet_controller.domain.pod_placement import NO_AFFINITY, Affinity, TopologySpreadConstraint
+from polyfleet_controller.domain.pod_probes import ProbeTemplate, find_port_problems
+from polyfleet_controller.domain.pod_resources import ANY_RESOURCES, ResourceRequirements
 from polyfleet_controller.domain.pod_volumes import (
     ANY_POD_SECURITY_CONTEXT,
     PodSecurityContext,
     VolumeTemplate,
 )
-from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.rollout.strategy import (
     DEFAULT_MIN_READY_SECONDS,
     DEFAULT_PROGRESS_DEADLINE_SECONDS,
@@ -46,6 +47,7 @@ from polyfleet_shared.pods import (
     VolumeMount,
     find_volume_problems,
 )
+from polyfleet_shared.probes import find_probe_problems
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, ResourceLimits, RestartPolicy
 
 API_VERSION: Final = "polyfleet.io/v1"
@@ -96,51 +98,6 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceList:
-    """Kubernetes' ResourceList: `cpu` in cores, `memory` in bytes."""
-
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-
-    def __post_init__(self) -> None:
-        problems = [
-            Problem(path=name, message="a limit is above 0; leave it out to set none")
-            for name, quantity in (("cpu", self.cpu), ("memory", self.memory))
-            if quantity is not None and not quantity.nanos
-        ]
-        if self.memory is not None and not self.memory.is_whole:
-            message = (
-                f"{self.memory} is a fraction of a byte: M and Mi are millions of bytes, m is thousandths"
-            )
-            problems.append(Problem(path="memory", message=message))
-        if problems:
-            raise DecodeError(tuple(problems))
-
-
-NO_QUANTITIES: Final = ResourceList()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceRequirements:
-    """Kubernetes' ResourceRequirements. What has a limit and no request asks for its limit, as there."""
-
-    limits: ResourceList = NO_QUANTITIES
-    requests: ResourceList = NO_QUANTITIES
-
-    def __post_init__(self) -> None:
-        problems = [
-            Problem(path=f"requests.{name}", message=f"{request} is above the limit of {limit}")
-            for name, request, limit in (
-                ("cpu", self.requests.cpu, self.limits.cpu),
-                ("memory", self.requests.memory, self.limits.memory),
-            )
-            if request is not None and limit is not None and request > limit
-        ]
-        if problems:
-            raise DecodeError(tuple(problems))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerTemplate:
     """A Kubernetes Container, its image still a reference: which child a device gets, a release pins."""
 
@@ -151,15 +108,19 @@ class ContainerTemplate:
     working_dir: str | None = None
     env: tuple[EnvironmentVariable, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
-    resources: ResourceRequirements = ResourceRequirements()
+    resources: ResourceRequirements = ANY_RESOURCES
     volume_mounts: tuple[VolumeMount, ...] = ()
     security_context: SecurityContext = ANY_SECURITY_CONTEXT
+    startup_probe: ProbeTemplate | None = None
+    liveness_probe: ProbeTemplate | None = None
+    readiness_probe: ProbeTemplate | None = None
 
     def __post_init__(self) -> None:
         problems = [
             *_repeated("env", [variable.name for variable in self.env], "the variable"),
             *_repeated("ports", [port.name for port in self.ports], "a port called"),
             *_repeated("ports", [_published(port) for port in self.ports], "the hostPort"),
+            *find_port_problems((self.startup_probe, self.liveness_probe, self.readiness_probe), self.ports),
         ]
         if self.working_dir is not None and not self.working_dir.startswith("/"):
             problems.append(Problem(path="workingDir", message="expected an absolute path"))
@@ -239,6 +200,8 @@ class PodSpec:
                 yield Problem(path=f"{path}.name", message=f"a container {container.name} is there already")
             names.add(container.name)
             yield from _find_taken(path, container, published)
+            for problem in find_probe_problems(container, is_init=path.startswith("init")):
+                yield Problem(path=f"{path}.{problem.path}", message=problem.message)
             try:
                 self.security_context.complete(container.security_context)
             except InvalidPodError as error:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from polyfleet_controller.domain.pod_probes import PROBE_FIELDS
 from polyfleet_shared.json_text import Problem
 
 _POSITION: Final = re.compile(r"\[[0-9]+\]")
@@ -115,17 +116,18 @@ _POD_SECURITY: Final = {
     "windowsOptions": _LINUX_ONLY,
 }
 _MOUNT: Final = dict.fromkeys(("mountPropagation", "recursiveReadOnly", "subPath", "subPathExpr"), _LATER)
+_PROBE: Final = {
+    "grpc": "not supported: use httpGet, tcpSocket or exec",
+    "terminationGracePeriodSeconds": "not supported in this version: that of the pod holds; leave it out",
+}
 _CONTAINER: Final = {
     "imagePullPolicy": _PINNED,
     **dict.fromkeys(
         (
             "envFrom",
             "lifecycle",
-            "livenessProbe",
-            "readinessProbe",
             "resizePolicy",
             "restartPolicy",
-            "startupProbe",
             "stdin",
             "stdinOnce",
             "terminationMessagePath",
@@ -142,6 +144,7 @@ _CONTAINER: Final = {
     "resources.requests.ephemeral-storage": _LATER,
     **{f"securityContext.{name}": message for name, message in _CONTAINER_SECURITY.items()},
     **{f"volumeMounts.{name}": message for name, message in _MOUNT.items()},
+    **{f"{probe}.{name}": message for probe in PROBE_FIELDS for name, message in _PROBE.items()},
 }
 
 _VOLUME: Final = {

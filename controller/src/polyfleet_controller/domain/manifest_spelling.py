@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from polyfleet_controller.domain.pod_probes import PROBE_FIELDS
+
 _Respell: TypeAlias = Callable[[object], object]
 
 _POD: Final = ("spec", "template", "spec")
@@ -14,6 +16,12 @@ _QUANTITIES: Final = (
     ),
     (*_POD, "volumes", "*", "emptyDir", "sizeLimit"),
 )
+_PORTS: Final = tuple(
+    (*_POD, containers, "*", probe, action, "port")
+    for containers in ("containers", "initContainers")
+    for probe in PROBE_FIELDS
+    for action in ("httpGet", "tcpSocket")
+)
 _WAVE: Final = ("spec", "rollout", "waves", "*")
 _AMOUNTS: Final = ((*_WAVE, "devices"), ("spec", "rollout", "maxUnavailable"))
 
@@ -21,10 +29,10 @@ _AMOUNTS: Final = ((*_WAVE, "devices"), ("spec", "rollout", "maxUnavailable"))
 def respell(document: object) -> object:
     """The document as the codec reads it.
 
-    Kubernetes takes `cpu: 1` and `cpu: "1"` alike; a number of devices is `1` or `10%`; a wave of which
-    nothing else is said is its devices.
+    Kubernetes takes `cpu: 1` and `cpu: "1"` alike; a probe's port is `80` or `http`, a number of devices `1`
+    or `10%`; a wave of which nothing else is said is its devices.
     """
-    for path in _QUANTITIES:
+    for path in (*_QUANTITIES, *_PORTS):
         document = _map(document, path, _spell_number)
     document = _map(document, _WAVE, _spell_wave)
     for path in _AMOUNTS:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 from polyfleet_controller.domain.coverage import Coverage, Gap, cover
 from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage
 from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
+from polyfleet_controller.domain.pod_probes import ProbeTemplate
 from polyfleet_controller.domain.rollout.strategy import Method
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.staging import Staging
@@ -19,6 +20,7 @@ from polyfleet_shared.features import find_features
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
+from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload, UpdateMethod
 
@@ -281,7 +283,14 @@ def _render(container: ContainerTemplate, pod: PodSpec, image: PinnedImage) -> C
         limits=container.limits,
         volume_mounts=container.volume_mounts,
         security_context=pod.security_context.complete(container.security_context),
+        startup_probe=_pin_probe(container.startup_probe, container),
+        liveness_probe=_pin_probe(container.liveness_probe, container),
+        readiness_probe=_pin_probe(container.readiness_probe, container),
     )
+
+
+def _pin_probe(probe: ProbeTemplate | None, container: ContainerTemplate) -> Probe | None:
+    return None if probe is None else probe.pin(container.ports)
 
 
 def _hold(workload: Workload, why: Condition) -> Held:

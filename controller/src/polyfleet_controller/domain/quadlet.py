@@ -11,6 +11,7 @@ from polyfleet_controller.domain.manifest import (
     PodSpec,
     WorkloadManifest,
 )
+from polyfleet_controller.domain.pod_probes import ProbeTemplate
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import JsonValue, Problem
 from polyfleet_shared.workloads import ContainerPort, Protocol, RestartPolicy
@@ -33,8 +34,11 @@ _SAID_OF_CONTAINER: Final = frozenset(
 )
 _WHY_NOT: Final = {
     "affinity": _BY_HAND,
+    "livenessProbe": "Podman's health checks run commands only",
     "nodeSelector": _BY_HAND,
     "priority": _BY_HAND,
+    "readinessProbe": "nothing asks whether a unit is ready",
+    "startupProbe": "a unit has one health check, which is for livenessProbe",
     "tolerations": _BY_HAND,
     "topologySpreadConstraints": _BY_HAND,
 }
@@ -89,8 +93,23 @@ def _write_container(pod: PodSpec, container: ContainerTemplate) -> Iterator[str
         options.append(f"--memory={limits.memory}b")
     if limits.cpu is not None:
         options.append(f"--cpus={limits.cpu / 1000:g}")
+    if container.liveness_probe is not None:
+        options += _write_health(container.liveness_probe)
     for option in options:
         yield f"PodmanArgs={_quote(option)}"
+
+
+def _write_health(probe: ProbeTemplate) -> Iterator[str]:
+    """Podman's own healthcheck, which knows commands only: it kills, and systemd starts again."""
+    if probe.exec is None:
+        return
+    yield f"--health-cmd={json.dumps(list(probe.exec.command), ensure_ascii=False)}"
+    yield f"--health-interval={probe.period_seconds}s"
+    yield f"--health-timeout={probe.timeout_seconds}s"
+    yield f"--health-retries={probe.failure_threshold}"
+    if probe.initial_delay_seconds:
+        yield f"--health-start-period={probe.initial_delay_seconds}s"
+    yield "--health-on-failure=kill"
 
 
 def _write_port(port: ContainerPort) -> str:
@@ -108,9 +127,15 @@ def _find_unsaid(manifest: WorkloadManifest) -> Iterator[Problem]:
     for position in range(1, len(manifest.spec.template.spec.containers)):
         message = "a unit is one container: export does not write the others of a pod"
         yield Problem(path=f"{path}.containers[{position}]", message=message)
+    yield from _find_unsaid_of_container(manifest, f"{path}.containers[0]")
+
+
+def _find_unsaid_of_container(manifest: WorkloadManifest, path: str) -> Iterator[Problem]:
     container = manifest.container
-    path += ".containers[0]"
-    yield from _list_unsaid(encode(container, omit_defaults=True), path, _SAID_OF_CONTAINER)
+    said = _SAID_OF_CONTAINER
+    if container.liveness_probe is not None and container.liveness_probe.exec is not None:
+        said |= {"livenessProbe"}
+    yield from _list_unsaid(encode(container, omit_defaults=True), path, said)
     for name, value in (("command", container.command), ("args", container.args)):
         if value == () and not (name == "args" and container.command):
             yield Problem(path=f"{path}.{name}", message="a unit cannot empty what the image has")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from polyfleet_controller.domain.observation import Lag
 from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
 from polyfleet_shared.platforms import Platform
+from polyfleet_shared.reasons import Reason
 
 
 class Sync(StrEnum):
@@ -25,7 +26,7 @@ class Standing(StrEnum):
 
     HELD = "held"  # the controller does not give it to the device, for the stated reason
     PENDING = "pending"  # given, and neither proven nor failing yet
-    RUNNING = "running"  # proven: the pinned child runs
+    RUNNING = "running"  # proven: the pinned child runs and is ready
     COMPLETED = "completed"  # proven: the pinned child ran and ended well
     FAILING = "failing"  # the device says why it does not run
 
@@ -71,13 +72,15 @@ def judge_workload(pin: Pin | None, report: WorkloadReport | None) -> Standing:
     """The standing of a workload; a pin of None is one that the controller holds.
 
     A report about another release says nothing about this one. On a device that has rolled it back, what
-    runs is another, whatever its image.
+    runs is another, whatever its image. What runs and is not ready is starting, or failing if it was ready.
     """
     if pin is None:
         return Standing.HELD
     if report is None or report.release != pin.release:
         return Standing.PENDING
-    if report.phase is Phase.ROLLED_BACK:
+    if report.phase is Phase.ROLLED_BACK or (
+        report.phase is Phase.RUNNING and report.reason is Reason.PROBE_FAILED
+    ):
         return Standing.FAILING
     if _proves_running(pin, report):
         return Standing.RUNNING
@@ -115,12 +118,15 @@ def judge_device(lag: Lag, standings: Iterable[Standing], *, impeded: bool) -> S
 def _proves_running(pin: Pin, report: WorkloadReport) -> bool:
     """An old container may lie stopped beside the new ones, but must not run beside them.
 
-    Every container runs; where the device calls the workload running, one may have ended well instead.
+    Every container runs, and has been ready; where the device calls the workload running, one may have ended
+    well instead.
     """
     running = [container for container in report.containers if container.running]
     proven = {container.name for container in running}
     if report.phase is Phase.RUNNING:
         proven |= _find_completed(pin, report.containers)
+    if report.phase is Phase.STARTING:
+        return False
     return bool(running) and all(pin.is_met(container) for container in running) and pin.containers <= proven
 
 

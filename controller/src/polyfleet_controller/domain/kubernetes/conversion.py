@@ -21,6 +21,7 @@ from polyfleet_controller.domain.kubernetes.json_objects import (
 )
 from polyfleet_controller.domain.kubernetes.kinds import DEPLOYMENT, POD
 from polyfleet_controller.domain.kubernetes.node_labels import rename_labels
+from polyfleet_controller.domain.kubernetes.probes import settle_probes
 from polyfleet_controller.domain.kubernetes.selectors import check_selector
 from polyfleet_controller.domain.kubernetes.update_strategies import (
     OURS,
@@ -158,6 +159,7 @@ class _Conversion:
         environment = Environment(container, path, namespace, self._config_maps)
         self._problems += environment.problems
         container.pop("envFrom", None)
+        settle_probes(container)
         if isinstance(container.get("env", []), list):
             container["env"] = environment.env
             self._unset.append((environment.env, environment.unset))

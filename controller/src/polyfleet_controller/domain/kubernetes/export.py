@@ -10,6 +10,7 @@ from polyfleet_controller.domain.kubernetes.expansion import escape
 from polyfleet_controller.domain.kubernetes.fields import CONTAINER_LISTS
 from polyfleet_controller.domain.kubernetes.json_objects import JsonObject, list_at, object_at, objects_in
 from polyfleet_controller.domain.kubernetes.kinds import DAEMON_SET, DEPLOYMENT, KINDS, POD
+from polyfleet_controller.domain.kubernetes.probes import write_ports
 from polyfleet_controller.domain.kubernetes.update_strategies import write_update_strategy
 from polyfleet_controller.domain.manifest import Metadata, Name, WorkloadManifest
 from polyfleet_controller.domain.pod_placement import TopologySpreadConstraint
@@ -149,6 +150,7 @@ class _Export:
         return all(self._labels.get(key, value) == value for key, value in labels.items())
 
     def _settle_container(self, container: JsonObject, path: str) -> None:
+        write_ports(container)
         for _, variable in objects_in(container.get("env")):
             if isinstance(variable.get("value"), str):
                 variable["value"] = escape(str(variable["value"]))
