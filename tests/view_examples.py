@@ -36,10 +36,12 @@ from polyfleet_controller.services.views import (
     DryRun,
     Effect,
     EventView,
+    FieldChange,
     IgnoredLabel,
     ImageFailure,
     Incarnation,
     LabelSource,
+    PlannedPull,
     PlatformCount,
     ReleaseView,
     SomeDevices,
@@ -517,6 +519,33 @@ DRY_RUN: Final = DryRun(
     lost=SomeDevices(devices=1, names=("shed-7",)),
     changed=SomeDevices(devices=2, names=("till-1", "till-2")),
     missing=0,
+    restarted=SomeDevices(devices=1, names=("till-3",)),
+    pulls=(
+        PlannedPull(
+            platform=AMD,
+            devices=3,
+            children=(digest("1"),),
+            pull=PullSize(total=37_037_034, least=12_345_678, most=12_345_678),
+        ),
+        PlannedPull(
+            platform=Platform.parse("linux/amd64/v4"),
+            devices=4012,
+            children=(digest("3"),),
+            pull=PullSize(total=49_530_000_000, least=0, most=12_345_678),
+        ),
+        PlannedPull(
+            platform=ARM,
+            devices=310,
+            children=(digest("a"),),
+            pull=PullSize(total=0, least=0, most=0),
+        ),
+    ),
+    stored='{"metadata":{"name":"hello"},"spec":{"replicas":3}}',
+    manifest='{"metadata":{"name":"hello"},"spec":{"onUncovered":"hold","replicas":4}}',
+    differences=(
+        FieldChange(path="spec.replicas", before="3", after="4"),
+        FieldChange(path="spec.onUncovered", before=None, after='"hold"'),
+    ),
 )
 DRY_RUN_NOTHING: Final = DryRun(
     namespace="default",
@@ -528,6 +557,11 @@ DRY_RUN_NOTHING: Final = DryRun(
     lost=SomeDevices(devices=0, names=()),
     changed=SomeDevices(devices=0, names=()),
     missing=2,
+    restarted=SomeDevices(devices=0, names=()),
+    pulls=(),
+    stored="{}",
+    manifest="{}",
+    differences=(),
 )
 CHECK_COVERED: Final = replace(CHECK, devices=4326, uncovered=(), unjudged=0, warnings=())
 CHECK_NOBODY: Final = replace(CHECK_COVERED, devices=0, covered=())

@@ -206,11 +206,11 @@ def test_a_method_that_is_not_allowed_comes_with_those_that_are(api: Api) -> Non
         ),
         (
             JSON,
-            b'{"apiVersion": "polyfleet.io/v1", "kind": "Workload", "metadata": {}, "spec": {"paused": 1}}',
+            b'{"apiVersion": "polyfleet.io/v1", "kind": "Workload", "metadata": {}, "spec": {"colour": 1}}',
             invalid(
                 "invalid_manifest",
                 ("metadata.name", "missing"),
-                ("spec.paused", "not supported in this version; leave it out"),
+                ("spec.colour", "unknown field"),
                 ("spec.template", "missing"),
             ),
         ),
@@ -375,6 +375,34 @@ def test_a_failure_of_ours_tells_the_client_nothing_of_our_insides(backend: Back
         500,
         "application/problem+json",
         problem("internal_error", "the controller's log says what happened"),
+    )
+
+
+def test_dry_runs_of_several_manifests_answer_for_each(api: Api, image: PushedImage) -> None:
+    api.add_device("edge-1")
+    hello, wrong = manifest(image.reference), manifest(image.reference, name="wrong")
+    wrong["spec"]["colour"] = "red"
+    stale = manifest(image.reference, name="stale")
+    stale["metadata"]["resourceVersion"] = "1-0"
+    answer = api.ask("POST", "/v1/dry-runs", {"manifests": [hello, wrong, stale]})
+    first, *refused = answer.json()["items"]
+    assert answer.status_code == 200
+    assert (first["dryRun"]["gained"], "problem" in first) == ({"devices": 1, "names": ["edge-1"]}, False)
+    assert [(set(each), each["problem"]["code"]) for each in refused] == [
+        ({"problem"}, "invalid_manifest"),
+        ({"problem"}, "conflict"),
+    ]
+    assert api.ask("GET", "/v1/workloads").json() == {"items": []}
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], {"manifests": []}, {"manifests": [{}] * 101}, {"manifests": "x"}], ids=str
+)
+def test_dry_runs_of_nothing_or_too_much_are_refused(api: Api, body: object) -> None:
+    answer = api.ask("POST", "/v1/dry-runs", body)
+    assert (answer.status_code, answer.json()) == (
+        422,
+        invalid("invalid_manifest", ("manifests", "expected a list of 1 to 100 manifests")),
     )
 
 

@@ -56,6 +56,7 @@ def described(fleet: Api) -> OpenApiSchema:
 
 DEVICE = "/v1/devices/{name}"
 WORKLOAD = "/v1/workloads/{namespace}/{name}"
+DRY_RUNS = "/v1/dry-runs"
 IMAGE_CHECK = "/v1/images/check"
 
 # What deletes comes last: all share one fleet.
@@ -75,6 +76,7 @@ OPERATIONS = (
     ("GET", f"{WORKLOAD}/releases"),
     ("GET", f"{WORKLOAD}/why"),
     ("GET", f"{WORKLOAD}/why/{{device}}"),
+    ("POST", DRY_RUNS),
     ("PUT", WORKLOAD),
     ("DELETE", DEVICE),
     ("DELETE", WORKLOAD),
@@ -97,7 +99,7 @@ def validate(case: schemathesis.Case[Any]) -> None:
     """
     is_beyond = (
         case.method in ("PUT", "PATCH")
-        or case.path == IMAGE_CHECK
+        or case.path in (DRY_RUNS, IMAGE_CHECK)
         or bool({"cursor", "selector", "resourceVersion"} & case.query.keys())
     )
     case.call_and_validate(excluded_checks=[positive_data_acceptance] if is_beyond else None)

@@ -112,6 +112,74 @@ def test_a_dry_run_shows_what_would_change_and_changes_nothing(
     )
 
 
+def test_a_dry_run_shows_who_is_restarted_and_what_differs(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    api.add_device("edge-1")
+    hello = manifest(image.reference)
+    polyfleet("apply", "-f", write(tmp_path / "hello.yaml", hello))
+    hello["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": "1"}]
+    file = write(tmp_path / "hello.yaml", hello)
+    assert polyfleet("apply", "-f", file, "--dry-run") == (
+        0,
+        """\
+workload.polyfleet.io/hello configured (dry run)
+  restarted    1 device: edge-1
+  linux/amd64  1 device, native
+  --- now
+  +++ then
+  @@ -6,5 +6,8 @@
+     template:
+       spec:
+         containers:
+  -      - image: IMAGE
+  +      - env:
+  +        - name: A
+  +          value: '1'
+  +        image: IMAGE
+           name: main
+""".replace("IMAGE", image.reference),
+        "",
+    )
+    answer = json.loads(polyfleet("apply", "-f", file, "--dry-run", "-o", "json")[1])
+    assert (answer["restarted"], answer["differences"]) == (
+        {"devices": 1, "names": ["edge-1"]},
+        [{"path": "spec.template.spec.containers[main].env", "after": '[{"name":"A","value":"1"}]'}],
+    )
+
+
+def test_a_dry_run_of_several_manifests_tries_them_in_turn(
+    api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
+) -> None:
+    api.add_device("edge-1")
+    first, second, third = (manifest(image.reference, name=name) for name in ("first", "second", "third"))
+    for document in (first, second):
+        container = document["spec"]["template"]["spec"]["containers"][0]
+        container["ports"] = [{"containerPort": 80, "hostPort": 80}]
+        document["spec"]["replicas"] = 1
+    third["metadata"]["resourceVersion"] = "1-0"
+    file = write(tmp_path / "all.yaml", first, second, third)
+    code, text, errors = polyfleet("apply", "-f", file, "--dry-run")
+    assert (code, [line for line in text.splitlines() if "pull" not in line]) == (
+        1,
+        [
+            "workload.polyfleet.io/first created (dry run)",
+            "  gained       1 device: edge-1",
+            "  linux/amd64  1 device, native",
+            "workload.polyfleet.io/second created (dry run)",
+            "  devices  none changes",
+            "  missing  1 replicas find no device",
+        ],
+    )
+    assert errors == (
+        f"polyfleet: {file}: workload.polyfleet.io/third is not changed: it was deleted since you read it "
+        "(resourceVersion 1-0)\nNext step: give --force to create it anew\n"
+    )
+    code, text, errors = polyfleet("apply", "-f", file, "--dry-run", "-o", "json")
+    assert [item["name"] for item in json.loads(text)["items"]] == ["first", "second"]
+    assert api.ask("GET", "/v1/workloads").json() == {"items": []}
+
+
 def test_a_dry_run_refuses_what_apply_refuses(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:
@@ -194,15 +262,12 @@ def test_one_mistake_and_nothing_is_applied(
     api: Api, polyfleet: Polyfleet, image: PushedImage, tmp_path: Path
 ) -> None:
     wrong = manifest(image.reference, name="wrong")
-    wrong["spec"]["paused"] = True
+    wrong["spec"]["colour"] = True
     file = write(tmp_path / "both.yaml", manifest(image.reference), wrong)
     assert polyfleet("apply", "-f", file) == (
         2,
         "",
-        (
-            "polyfleet: nothing was applied:\n"
-            f"{file}:24: document 2: spec.paused: not supported in this version; leave it out\n"
-        ),
+        (f"polyfleet: nothing was applied:\n{file}:24: document 2: spec.colour: unknown field\n"),
     )
     assert api.ask("GET", "/v1/workloads").json() == {"items": []}
 

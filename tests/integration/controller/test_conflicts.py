@@ -172,7 +172,7 @@ def test_what_cannot_be_applied_of_an_edit_is_kept(
     )
     assert edit_with("sed -i 's/^spec:/spec:\\n  colour: 3/' FILE")[:2] == (
         2,
-        "nothing was applied:\nTEXT:8: document 1: spec.colour: unknown field",
+        "nothing was applied:\nTEXT:7: document 1: spec.colour: unknown field",
     )
     assert edit_with("sed -i 's/name: hello/name: other/' FILE")[:2] == (
         2,

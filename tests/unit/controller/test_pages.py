@@ -11,10 +11,10 @@ from rich.console import RenderableType
 from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
+from polyfleet_controller.cli.dry_run_page import draw_dry_run
 from polyfleet_controller.cli.event_table import draw_events
 from polyfleet_controller.cli.image_check_page import (
     draw_applied,
-    draw_dry_run,
     draw_image_check,
     draw_refusal,
 )

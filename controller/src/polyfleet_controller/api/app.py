@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 import polyfleet_controller
 from polyfleet_controller.api.contract import DOCUMENT_PATH, Contract
 from polyfleet_controller.api.devices import make_device_router
+from polyfleet_controller.api.dry_runs import make_dry_run_router
 from polyfleet_controller.api.handlers import HANDLERS, make_routing_handler
 from polyfleet_controller.api.images import make_image_router
 from polyfleet_controller.api.methods import Methods
@@ -43,7 +44,13 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
     )
     contract = Contract()
     around = Surroundings(services=services, contract=contract, clock=clock)
-    for make_router in (make_status_router, make_device_router, make_workload_router, make_image_router):
+    for make_router in (
+        make_status_router,
+        make_device_router,
+        make_workload_router,
+        make_dry_run_router,
+        make_image_router,
+    ):
         app.include_router(make_router(around))
     document = contract.document(version=polyfleet_controller.__version__, routes=app.routes)
     _serve_document(app, DOCUMENT_PATH, document, "application/json")

@@ -44,6 +44,7 @@ from polyfleet_controller.domain.rollout.strategy import (
 from polyfleet_controller.domain.selectors import Selector
 from polyfleet_controller.services.pages import MAX_LIMIT
 from polyfleet_shared.codec import json_name
+from polyfleet_shared.json_text import JsonValue
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.probes import ExecAction
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable
@@ -146,7 +147,7 @@ class Contract:
     ) -> dict[str, Any]:
         """The arguments of a route's decorator that describe it. An answer of None has no body.
 
-        `other_body` is what is taken as well, and no class of ours.
+        `other_body` is what is taken as well, or alone, and no class of ours.
         """
         codes = [ProblemCode.INVALID_PARAMETER, *problems, ProblemCode.STORE_UNAVAILABLE]
         responses: dict[int | str, Any] = {
@@ -161,9 +162,10 @@ class Contract:
         extra: Schema = {}
         if query is not None:
             extra["parameters"] = [*self._parameters(query)]
-        if body is not None:
-            schema = self._requests.refer(body)
-            schema = schema if other_body is None else {"anyOf": [schema, other_body]}
+        bodies: list[JsonValue] = [] if body is None else [self._requests.refer(body)]
+        bodies += [] if other_body is None else [other_body]
+        if bodies:
+            schema: JsonValue = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
             extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         return {
             "responses": responses,

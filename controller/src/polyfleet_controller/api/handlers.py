@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from polyfleet_controller.api.contract import DOCUMENT_PATH
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.problems import ApiError, ProblemCode, answer_problem
+from polyfleet_controller.api.refusals import explain_refusal
 from polyfleet_controller.domain.marks import MarkConflictError, MarkRefusedError
 from polyfleet_controller.services.errors import (
     ConflictError,
@@ -39,20 +40,11 @@ async def _handle_not_found(_request: Request, error: Exception) -> Response:
 
 
 async def _handle_uncovered(_request: Request, error: Exception) -> Response:
-    refusal = _as(DevicesUncoveredError, error)
-    return answer_problem(ApiError(ProblemCode.DEVICES_UNCOVERED, str(refusal), preflight=refusal.check))
+    return answer_problem(explain_refusal(_as(DevicesUncoveredError, error)))
 
 
 async def _handle_conflict(_request: Request, error: Exception) -> Response:
-    conflict = _as(ConflictError, error)
-    return answer_problem(
-        ApiError(
-            ProblemCode.CONFLICT,
-            str(conflict),
-            conflict.changes,
-            resource_version=conflict.resource_version,
-        )
-    )
+    return answer_problem(explain_refusal(_as(ConflictError, error)))
 
 
 async def _handle_registry_failure(_request: Request, error: Exception) -> Response:

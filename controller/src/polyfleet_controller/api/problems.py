@@ -118,15 +118,19 @@ class ApiError(PolyfleetError):
 
 def answer_problem(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     """The response for an error."""
-    status = int(STATUS[error.code])
-    details = ProblemDetails(
+    details = describe_problem(error)
+    return Response(dump_json(encode(details)), details.status, headers, MEDIA_TYPE)
+
+
+def describe_problem(error: ApiError) -> ProblemDetails:
+    """What the response for an error tells."""
+    return ProblemDetails(
         type=_TYPE + error.code,
         title=TITLES[error.code],
-        status=status,
+        status=int(STATUS[error.code]),
         detail=error.detail,
         code=error.code,
         problems=error.problems,
         preflight=error.preflight,
         resource_version=error.resource_version,
     )
-    return Response(dump_json(encode(details)), status, headers, MEDIA_TYPE)

@@ -10,8 +10,9 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Response
 
 from polyfleet_controller.api.answers import answer_view
-from polyfleet_controller.api.problems import ApiError, ProblemCode
+from polyfleet_controller.api.problems import ProblemCode
 from polyfleet_controller.api.queries import ApplyQuery, DeleteQuery, NoQuery, PageQuery
+from polyfleet_controller.api.refusals import explain_refusal
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
 from polyfleet_controller.api.routes import NameInPath, Surroundings
 from polyfleet_controller.api.schema import Schema
@@ -165,7 +166,7 @@ def _apply(workloads: Workloads, document: JsonValue, query: ApplyQuery, now: da
             return answer_view(workloads.try_out(document, now=now))
         applied = workloads.apply(document, now=now)
     except DecodeError as error:
-        raise _refused(error.problems) from None
+        raise explain_refusal(error) from None
     created = applied.change is Change.CREATED
     return answer_view(applied, HTTPStatus.CREATED if created else HTTPStatus.OK)
 
@@ -184,8 +185,4 @@ def _check_place(document: JsonValue, namespace: str, name: str) -> None:
         if given != expected
     )
     if problems:
-        raise _refused(problems)
-
-
-def _refused(problems: tuple[Problem, ...]) -> ApiError:
-    return ApiError(ProblemCode.INVALID_MANIFEST, "; ".join(str(problem) for problem in problems), problems)
+        raise explain_refusal(DecodeError(problems))

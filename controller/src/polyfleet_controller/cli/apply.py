@@ -1,28 +1,28 @@
 """`polyfleet apply`."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
 from rich.console import Group
 
+from polyfleet_controller.cli.apply_failures import combine, explain_refusal
 from polyfleet_controller.cli.client import Client, RefusedError
-from polyfleet_controller.cli.conflicts import CONFLICT, explain_conflict, put_manifest
+from polyfleet_controller.cli.conflicts import put_manifest
+from polyfleet_controller.cli.dry_runs import try_out
 from polyfleet_controller.cli.failures import CommandError, ExitCode, tell
-from polyfleet_controller.cli.image_check_page import draw_applied, draw_dry_run, draw_refusal
+from polyfleet_controller.cli.image_check_page import draw_applied
 from polyfleet_controller.cli.manifests import ManifestDocument, read_manifests
-from polyfleet_controller.cli.output import OutputFormat, OutputOption, draw_message, show
+from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
 from polyfleet_controller.cli.session import connect, name_workload, utc_now
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
 from polyfleet_controller.cli.waiting import wait_until_proven
 from polyfleet_controller.cli.words import explain_condition
-from polyfleet_controller.services.views import Applied, DryRun, ImageCheck, WorkloadView
+from polyfleet_controller.services.views import Applied, WorkloadView
 from polyfleet_shared.json_text import JsonValue
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>s|m|h)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600}
-_UNCOVERED: Final = "devices_uncovered"
 
 app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None, add_completion=False)
 
@@ -37,6 +37,7 @@ app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=Non
             ("polyfleet apply -f hello.yaml --dry-run", "what it would change, and nothing is changed"),
             ("polyfleet apply -f hello.yaml --wait --timeout 10m", "until every device proves it"),
         ),
+        "A dry run tries several manifests in turn, each on the state that those before it would leave.",
         "All manifests are read first: one mistake, and nothing is applied.",
         "A manifest whose image has nothing for some device is refused, unless its spec.onUncovered is hold "
         "(such devices wait for it) or exclude (it is not for them).",
@@ -55,7 +56,7 @@ def apply(
         typer.Option("--wait", help="Wait until every covered device proves that it runs it."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would change: devices, images, pulls.")
+        bool, typer.Option("--dry-run", help="Only show what would change: devices, pulls, manifests.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Pass over resourceVersion: overwrite what others did.")
@@ -71,7 +72,7 @@ def apply(
         manifests = tuple(each.at_no_version() for each in manifests)
     with connect(ctx) as client:
         if dry_run:
-            _try_out(client, manifests, output)
+            try_out(client, manifests, output)
             return
         answers, failures = _apply_all(client, manifests)
         applied = [client.read(Applied, answer) for answer in answers]
@@ -80,30 +81,9 @@ def apply(
         for each in applied:
             _tell_what_is_missing(each)
         if failures:
-            raise _combine(failures)
+            raise combine(failures)
         if wait:
             wait_until_proven(client, [each.workload for each in applied], timeout_seconds)
-
-
-def _try_out(client: Client, manifests: tuple[ManifestDocument, ...], output: OutputFormat) -> None:
-    """Each as if the others were not applied: what one takes away is no room for the next."""
-    answers, failures = _apply_all(client, manifests, {"dryRun": "true"})
-    found = [client.read(DryRun, answer) for answer in answers]
-    now = utc_now()
-    if found:
-        show(
-            output,
-            document=answers[0] if len(answers) == 1 else {"items": answers},
-            names=(name_workload(each.namespace, each.name) for each in found),
-            page=lambda: Group(*(draw_dry_run(each, now) for each in found)),
-            wraps=False,
-        )
-    for each in found:
-        if each.unanswered is not None:
-            called = name_workload(each.namespace, each.name)
-            tell(f"{called}: what its image is now is not known: {explain_condition(each.unanswered)}")
-    if failures:
-        raise _combine(failures)
 
 
 def _tell_what_is_missing(applied: Applied) -> None:
@@ -125,16 +105,16 @@ def _parse_duration(text: str) -> int:
 
 
 def _apply_all(
-    client: Client, manifests: tuple[ManifestDocument, ...], query: Mapping[str, str] | None = None
+    client: Client, manifests: tuple[ManifestDocument, ...]
 ) -> tuple[list[JsonValue], list[CommandError]]:
     """Each by itself: what one is refused for does not keep the others back."""
     answers: list[JsonValue] = []
     failures: list[CommandError] = []
     for each in manifests:
         try:
-            answers.append(put_manifest(client, each.manifest, query))
+            answers.append(put_manifest(client, each.manifest))
         except RefusedError as error:
-            failures.append(CommandError(_explain_refusal(client, each, error), error.exit_code))
+            failures.append(explain_refusal(client, each, error))
     return answers, failures
 
 
@@ -149,22 +129,5 @@ def _show(applied: list[Applied], answers: list[JsonValue], output: OutputFormat
     )
 
 
-def _explain_refusal(client: Client, manifest: ManifestDocument, error: RefusedError) -> str:
-    if error.code == CONFLICT:
-        return f"{manifest.file}: {explain_conflict(manifest.manifest, error)}"
-    if error.problems:
-        return manifest.describe(error.problems)
-    if error.code == _UNCOVERED and "preflight" in error.document:
-        metadata = manifest.manifest.metadata
-        called = name_workload(metadata.namespace, metadata.name)
-        check = client.read(ImageCheck, error.document["preflight"])
-        return f"{manifest.file}: {called} refused, nothing was changed\n{draw_message(draw_refusal(check))}"
-    return f"{manifest.file}: {error}"
-
-
 def _name(workload: WorkloadView) -> str:
     return name_workload(workload.namespace, workload.name)
-
-
-def _combine(failures: list[CommandError]) -> CommandError:
-    return CommandError("\n".join(map(str, failures)), max(failure.exit_code for failure in failures))

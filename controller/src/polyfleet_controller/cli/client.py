@@ -70,9 +70,10 @@ class Client:
         """Change a part."""
         return self._ask("PATCH", path, body=dump_json(change))
 
-    def post(self, path: str) -> JsonValue:
-        """Do."""
-        return self._ask("POST", path)
+    def post(self, path: str, document: JsonValue = None, *, timeout: float = _TIMEOUT_SECONDS) -> JsonValue:
+        """Do, with what the document says if there is one."""
+        body = None if document is None else dump_json(document)
+        return self._ask("POST", path, body=body, timeout=timeout)
 
     def delete(self, path: str) -> None:
         """Delete."""
@@ -99,19 +100,27 @@ class Client:
             raise self._foreign(str(error)) from None
 
     def _ask(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        timeout: float = _TIMEOUT_SECONDS,
     ) -> JsonValue:
         headers = {"accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/json"
         try:
-            response = self._http.request(method, path, params=query, content=body, headers=headers)
+            response = self._http.request(
+                method, path, params=query, content=body, headers=headers, timeout=timeout
+            )
         except httpx2.UnsupportedProtocol:
             raise self._no_address("it needs http:// or https://") from None
         except httpx2.ConnectError as error:
             raise self._unreachable(str(error)) from None
         except httpx2.TimeoutException:
-            raise self._unreachable(f"no answer within {_TIMEOUT_SECONDS:.0f} seconds") from None
+            raise self._unreachable(f"no answer within {timeout:.0f} seconds") from None
         except httpx2.HTTPError as error:
             raise self._unreachable(str(error) or type(error).__name__) from None
         if response.is_success:
@@ -127,7 +136,10 @@ class Client:
     def _refused(self, response: httpx2.Response) -> CommandError:
         if not response.headers.get("content-type", "").startswith("application/problem+json"):
             return self._foreign(f"HTTP status {response.status_code}")
-        document = self._parse(response.content)
+        return self.read_problem(self._parse(response.content))
+
+    def read_problem(self, document: JsonValue) -> CommandError:
+        """A problem that is, or stands in, an answer."""
         if not isinstance(document, dict):
             return self._foreign("a problem that is no object")
         problems = decode(_Problems, {"problems": document.get("problems", [])}, unknown=UnknownFields.IGNORE)

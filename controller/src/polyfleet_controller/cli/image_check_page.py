@@ -33,12 +33,12 @@ from polyfleet_controller.services.image_views import (
     PullSize,
     UncoveredDevices,
 )
-from polyfleet_controller.services.views import Applied, Change, DryRun, SomeDevices
+from polyfleet_controller.services.views import Applied, Change
 from polyfleet_shared.platforms import Platform
 
 _FIT: Final = {Fit.NATIVE: GOOD, Fit.COMPATIBLE: "", Fit.EMULATED: WEAK}
 _LONGEST_NAME: Final = 16
-_CHANGE: Final = {
+CHANGE_WORDS: Final = {
     Change.CREATED: "created",
     Change.CHANGED: "configured",
     Change.UNCHANGED: "unchanged",
@@ -110,41 +110,20 @@ def draw_applied(applied: Applied, now: datetime) -> RenderableType:
     called = name_workload(applied.workload.namespace, applied.workload.name)
     moved = applied.change is Change.MOVED
     release = f": new release {applied.workload.release}, the tag moved" if moved else ""
-    head = styled(f"{called} {_CHANGE[applied.change]}{release}")
-    return Group(head, *_draw_rows([], applied.preflight, applied.change, now))
+    head = styled(f"{called} {CHANGE_WORDS[applied.change]}{release}")
+    return Group(head, *draw_rows([], applied.preflight, applied.change, now))
 
 
-def draw_dry_run(found: DryRun, now: datetime) -> RenderableType:
-    """What `apply` would do: which devices change, then as `apply` says it."""
-    called = name_workload(found.namespace, found.name)
-    moved = ": a new release, the tag moved" if found.change is Change.MOVED else ""
-    head = styled(f"{called} {_CHANGE[found.change]} (dry run){moved}")
-    moves = [
-        (word, _name_devices(devices))
-        for word, devices in (
-            ("gained", found.gained),
-            ("lost", found.lost),
-            ("another child", found.changed),
-        )
-        if devices.devices
-    ]
-    rows: list[tuple[str, str | Text]] = [*moves] or [("devices", "none changes")]
-    if found.missing:
-        rows.append(("missing", styled(f"{found.missing} replicas find no device", BAD)))
-    return Group(head, *_draw_rows(rows, found.preflight, found.change, now))
-
-
-def _name_devices(devices: SomeDevices) -> str:
-    unnamed = devices.devices - len(devices.names)
-    more = f" and {unnamed} more" if unnamed else ""
-    return f"{count_devices(devices.devices)}: {', '.join(devices.names)}{more}"
-
-
-def _draw_rows(
-    rows: list[tuple[str, str | Text]], check: ImageCheck | None, change: Change, now: datetime
+def draw_rows(
+    rows: list[tuple[str, str | Text]],
+    check: ImageCheck | None,
+    change: Change,
+    now: datetime,
+    *,
+    pulls: bool = True,
 ) -> Iterator[RenderableType]:
-    """These, a row for each kind of device, and the warnings."""
-    kinds = () if check is None else _say_kinds(check, change)
+    """These, a row for each kind of device, with what one of it pulls if that is asked, and the warnings."""
+    kinds = () if check is None else _say_kinds(check, change, pulls=pulls)
     facts = [*rows, *kinds]
     if facts:
         yield Padding(make_facts(facts), INDENT)
@@ -162,11 +141,11 @@ def _warn(check: ImageCheck, change: Change, now: datetime) -> Iterator[Renderab
                 yield Text.assemble(f"the child{image} for {each.image_platform} ", say_failure(failure, now))
 
 
-def _say_kinds(check: ImageCheck, change: Change) -> Iterator[tuple[str, str | Text]]:
+def _say_kinds(check: ImageCheck, change: Change, *, pulls: bool) -> Iterator[tuple[str, str | Text]]:
     for each in () if change is Change.UNCHANGED else check.covered:
         every = " each" if each.devices > 1 and each.pull.most else ""
-        pull = f"{_say_each(each.pull)} to pull{every}"
-        yield str(each.platform), f"{count_devices(each.devices)}, {_say_choice(each)}, {pull}"
+        pull = f", {say_each(each.pull)} to pull{every}" if pulls else ""
+        yield str(each.platform), f"{count_devices(each.devices)}, {_say_choice(each)}{pull}"
     word = "excluded" if check.on_uncovered is OnUncovered.EXCLUDE else "held"
     for gap in check.uncovered:
         count = count_devices(gap.devices)
@@ -215,7 +194,7 @@ def _draw_devices(check: ImageCheck) -> RenderableType:
                     join_lines(
                         styled(fit, _FIT[fit]) for fit in (each.fit, *(one.fit for one in each.others))
                     ),
-                    _say_each(each.pull),
+                    say_each(each.pull),
                     humanize_bytes(each.pull.total),
                 )
                 for each in check.covered
@@ -255,7 +234,8 @@ def _explain_uncovered(gap: UncoveredDevices) -> Iterable[tuple[str, str | Text]
     yield "devices", ", ".join(gap.names) + (f" and {unnamed} more" if unnamed else "")
 
 
-def _say_each(pull: PullSize) -> str:
+def say_each(pull: PullSize) -> str:
+    """How much one device pulls: `11.8 MiB`, `up to 11.8 MiB`, `nothing`."""
     if pull.least == pull.most:
         return humanize_bytes(pull.most) if pull.most else "nothing"
     if not pull.least:

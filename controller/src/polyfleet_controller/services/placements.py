@@ -1,6 +1,6 @@
 """A workload on the whole fleet: which devices have it, and what their documents hold from now on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +35,28 @@ class Snapshot:
     contents: dict[str, Content]
     fleet: Fleet
 
+    @classmethod
+    def of(
+        cls,
+        workloads: Mapping[str, Workload],
+        members: tuple[Member, ...],
+        contents: Mapping[str, Content],
+    ) -> "Snapshot":
+        """Of these workloads by uid, devices, and contents of their documents by digest."""
+        layers = {
+            child.child: frozenset(layer.digest for layer in child.layers)
+            for workload in workloads.values()
+            for named in workload.request.images
+            for child in named.image.children
+        }
+        requests = {uid: workload.request for uid, workload in workloads.items()}
+        return cls(
+            workloads=dict(workloads),
+            members=members,
+            contents=dict(contents),
+            fleet=Fleet(requests, contents, layers),
+        )
+
     def select(self, request: Request, *, now: datetime) -> Selection:
         """Choose a workload's devices; one that is not there yet may be asked for as well."""
         candidates = (self.fleet.show(member, request.uid, now=now) for member in self.members)
@@ -51,19 +73,7 @@ def take_snapshot(connection: Connection) -> Snapshot:
 def _look(connection: Connection, members: tuple[Member, ...], contents: dict[str, Content]) -> Snapshot:
     """Look at every workload, beside devices that were looked at in the same transaction."""
     workloads = {workload.uid: workload for workload in load_placeable(connection)}
-    layers = {
-        child.child: frozenset(layer.digest for layer in child.layers)
-        for workload in workloads.values()
-        for named in workload.request.images
-        for child in named.image.children
-    }
-    requests = {uid: workload.request for uid, workload in workloads.items()}
-    return Snapshot(
-        workloads=workloads,
-        members=members,
-        contents=contents,
-        fleet=Fleet(requests, contents, layers),
-    )
+    return Snapshot.of(workloads, members, contents)
 
 
 def place_workload(connection: Connection, uid: str, *, now: datetime, seen: Snapshot | None = None) -> bool:

@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 from polyfleet_controller.domain.device_labels import DeviceLabel, IgnoredLabel, LabelSource
 from polyfleet_controller.domain.devices import Admission, Connectivity
 from polyfleet_controller.domain.image_failures import ImageFailure
+from polyfleet_controller.domain.manifest_changes import FieldChange
 from polyfleet_controller.domain.moved_tags import Alarm
+from polyfleet_controller.domain.rehearsal import PlannedPull
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.image_views import ImageCheck
@@ -32,6 +34,7 @@ __all__ = [
     "DryRun",
     "Effect",
     "EventView",
+    "FieldChange",
     "IgnoredLabel",
     "ImageCheck",
     "ImageFailure",
@@ -39,6 +42,7 @@ __all__ = [
     "LabelSource",
     "OtherImage",
     "Page",
+    "PlannedPull",
     "PlatformCount",
     "ReleaseView",
     "SomeDevices",
@@ -288,8 +292,12 @@ class SomeDevices:
 class DryRun:
     """What applying a manifest would do; nothing was changed.
 
-    Devices `gained` and `lost`, and those `changed` that keep the workload and get another child, or none.
-    `missing` replicas would find no device. `preflight` and `unanswered` are as in the answer to a manifest.
+    Devices `gained` and `lost` the workload; of those that keep it, the `changed` get another child, or none,
+    and the `restarted` the same child in new containers. All others go on as before. `missing` replicas would
+    find no device. `pulls` are what devices pull that are gained or changed. `preflight` and `unanswered` are
+    as in the answer to a manifest.
+    `stored` and `manifest` are JSON texts of the manifest now, None if there is none, and then, without what
+    holds its default; `differences` are what differs between them.
     """
 
     namespace: str
@@ -301,3 +309,8 @@ class DryRun:
     lost: SomeDevices
     changed: SomeDevices
     missing: int
+    restarted: SomeDevices
+    pulls: tuple[PlannedPull, ...]
+    stored: str | None
+    manifest: str
+    differences: tuple[FieldChange, ...]

@@ -1,6 +1,6 @@
 """Workloads, as operators write and see them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
@@ -8,7 +8,7 @@ from polyfleet_controller.domain.kubernetes.documents import read_workload
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.applying import apply_manifest
-from polyfleet_controller.services.dry_runs import try_manifest
+from polyfleet_controller.services.dry_runs import Verdict, try_manifest, try_manifests
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_workload
@@ -37,7 +37,7 @@ from polyfleet_controller.store.workloads import (
     load_release_in_force,
     load_releases,
 )
-from polyfleet_shared.json_text import JsonValue
+from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform
 
@@ -91,6 +91,21 @@ class Workloads:
         outcome = self._look_up(manifest)
         with self._database.read() as connection:
             return try_manifest(connection, manifest, outcome, now=now)
+
+    def try_out_all(
+        self, documents: Sequence[JsonValue], *, now: datetime
+    ) -> tuple[Verdict | DecodeError, ...]:
+        """The same for manifests that are applied in turn, each of another workload: an answer for each.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        seen: set[tuple[str, str]] = set()
+        read = [_read_another(document, seen) for document in documents]
+        trials = [(each, self._look_up(each)) for each in read if isinstance(each, WorkloadManifest)]
+        with self._database.read() as connection:
+            verdicts = iter(try_manifests(connection, trials, now=now))
+        return tuple(each if isinstance(each, DecodeError) else next(verdicts) for each in read)
 
     def _look_up(self, manifest: WorkloadManifest) -> tuple[NamedImage, ...] | Condition:
         """Ask the registry, outside of any transaction; what a digest names is known from the release."""
@@ -161,6 +176,20 @@ class Workloads:
             outbox_changed = withdraw_workload(connection, workload.uid, now=now)
         if outbox_changed:
             self._on_change()
+
+
+def _read_another(document: JsonValue, seen: set[tuple[str, str]]) -> WorkloadManifest | DecodeError:
+    """The manifest, of another workload than those before it, or what is wrong in it."""
+    try:
+        manifest = read_workload(document)
+    except DecodeError as error:
+        return error
+    place = (str(manifest.metadata.namespace), str(manifest.metadata.name))
+    if place in seen:
+        message = "a manifest before this one is of the same workload"
+        return DecodeError((Problem(path="metadata.name", message=message),))
+    seen.add(place)
+    return manifest
 
 
 def _find(connection: Connection, namespace: str, name: str) -> StoredWorkload:
