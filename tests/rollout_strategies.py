@@ -96,6 +96,8 @@ strata = st.builds(
     status=st.sampled_from(StratumStatus),
     wave=st.integers(1, 32),
     wave_began_at=st.none() | moments,
+    dormant=st.booleans(),
+    waits_for=texts,
     reason=texts,
 )
 rollouts = st.builds(

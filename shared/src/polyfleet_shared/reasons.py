@@ -42,6 +42,7 @@ class Reason(StrEnum):
     START_FAILED = "start_failed"
     # the fleet
     AWAITS_ROLLOUT = "awaits_rollout"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
     DUPLICATE_DEVICE = "duplicate_device"
     OVERSIZED_DOCUMENT = "oversized_document"
 
@@ -187,6 +188,10 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.AWAITS_ROLLOUT: _transient(
         "The workload's rollout has not come to this device yet.",
         "Nothing is to be done here: `polyfleet rollout show NAME` says what it waits for.",
+    ),
+    Reason.DEADLINE_EXCEEDED: _transient(
+        "The device did not prove in time that it runs the release.",
+        "See whether the device is online, and what it reports; then run `polyfleet rollout retry`.",
     ),
     Reason.DUPLICATE_DEVICE: _lasting(
         "Two machines use this device's name.",

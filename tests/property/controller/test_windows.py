@@ -33,7 +33,7 @@ def test_a_window_is_open_while_its_last_opening_is_recent(
     recent = [
         moment for moment in past if opens_at(moment, at) and now - moment < timedelta(minutes=duration)
     ]
-    opening = Calendar(now).find_opening(windows, "")
+    opening = Calendar(windows, now).find_opening("")
     assert (opening is None) == bool(recent)
     if opening is not None:
         ahead = (last + timedelta(minutes=step) for step in range(1, 8 * 24 * 60))

@@ -33,4 +33,5 @@ def test_only_what_goes_away_by_itself_is_transient() -> None:
         Reason.START_TIMEOUT,
         Reason.START_FAILED,
         Reason.AWAITS_ROLLOUT,
+        Reason.DEADLINE_EXCEEDED,
     }

@@ -29,7 +29,7 @@ def window(schedule: str, seconds: int = HOUR) -> Window:
 )
 def test_a_window_is_open_from_its_schedule_on_for_as_long_as_it_says(now: str, opening: str | None) -> None:
     expected = None if opening is None else at(opening)
-    assert Calendar(at(now)).find_opening((window("0 2 * * *"),), "") == expected
+    assert Calendar((window("0 2 * * *"),), at(now)).find_opening("") == expected
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_a_window_is_open_from_its_schedule_on_for_as_long_as_it_says(now: str, 
 )
 def test_it_is_the_devices_own_clock_that_counts(zone: str, now: str, opening: str | None) -> None:
     expected = None if opening is None else at(opening)
-    assert Calendar(at(now)).find_opening((window("0 2 * * *"),), zone) == expected
+    assert Calendar((window("0 2 * * *"),), at(now)).find_opening(zone) == expected
 
 
 def test_of_several_windows_one_is_enough() -> None:
     windows = (window("0 2 * * *"), window("30 12 * * 1-5"))
-    assert Calendar(at("2026-11-27T13:00:00Z")).find_opening(windows, "") is None
-    assert Calendar(at("2026-11-27T12:00:00Z")).find_opening(windows, "") == at("2026-11-27T12:30:00Z")
-    assert Calendar(at("2026-11-28T12:00:00Z")).find_opening((), "") is None
+    assert Calendar(windows, at("2026-11-27T13:00:00Z")).find_opening("") is None
+    assert Calendar(windows, at("2026-11-27T12:00:00Z")).find_opening("") == at("2026-11-27T12:30:00Z")
+    assert Calendar((), at("2026-11-28T12:00:00Z")).find_opening("") is None
 
 
 @pytest.mark.parametrize(

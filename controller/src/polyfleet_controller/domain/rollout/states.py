@@ -93,8 +93,9 @@ class Member:
 class Stratum:
     """The devices of one own platform. `base` is the revision that it is proven on, None: nothing yet.
 
-    `wave` is the one under way, counted from 1; it began when its first device was released. `reason` says
-    in plain words why it has failed or ended.
+    `wave` is the one under way, counted from 1; it began when its first device was released. While it is
+    `dormant`, nothing can happen until one of its devices comes online, and it keeps nobody waiting.
+    `waits_for` says in plain words what it waits for, `reason` why it has failed or ended.
     """
 
     platform: Platform
@@ -102,6 +103,8 @@ class Stratum:
     status: StratumStatus = StratumStatus.ADVANCING
     wave: int = 1
     wave_began_at: datetime | None = None
+    dormant: bool = False
+    waits_for: str = ""
     reason: str = ""
 
 
@@ -109,8 +112,9 @@ class Stratum:
 class Rollout:
     """Moves the devices of the workload with the uid `workload` to the release `revision`, its target.
 
-    `strata` are by platform. A platform that has none yet is proven on what `bases` says of it, else on
-    `base`. `approved` are waves, counted from 1. Time alone changes something at `wake_at`.
+    It `is_begun` once its fleet was looked at. `strata` are by platform. A platform that has none yet is
+    proven on what `bases` says of it, else on `base`. `approved` are waves, counted from 1. At `wake_at` time
+    alone changes something.
     """
 
     workload: str
@@ -124,6 +128,7 @@ class Rollout:
     base: int | None = None
     bases: Mapping[str, int] = field(default_factory=dict)
     status: RolloutStatus = RolloutStatus.PROGRESSING
+    is_begun: bool = False
     strata: Mapping[str, Stratum] = field(default_factory=dict)
     members: Mapping[str, Member] = field(default_factory=dict)
     approved: tuple[int, ...] = ()

@@ -9,24 +9,24 @@ from polyfleet_controller.domain.rollout.strategy import Window
 
 
 class Calendar:
-    """The windows at one moment, each worked out once for all devices of a time zone."""
+    """Windows at one moment, worked out once for all devices of a time zone."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, windows: tuple[Window, ...], now: datetime) -> None:
+        self._windows = windows
         self._now = now
-        self._openings: dict[tuple[tuple[Window, ...], str], datetime | None] = {}
+        self._openings: dict[str, datetime | None] = {}
 
-    def find_opening(self, windows: tuple[Window, ...], zone: str) -> datetime | None:
-        """When the first of these windows opens; None if one is open, or there are none."""
-        if not windows:
+    def find_opening(self, zone: str) -> datetime | None:
+        """When the first of the windows opens; None if one is open, or there are none."""
+        if not self._windows:
             return None
-        key = (windows, zone)
-        if key not in self._openings:
-            openings = sorted(self._find_openings(windows, find_zone(zone)))
-            self._openings[key] = None if openings[0] <= self._now else openings[0]
-        return self._openings[key]
+        if zone not in self._openings:
+            opening = min(self._find_openings(find_zone(zone)))
+            self._openings[zone] = None if opening <= self._now else opening
+        return self._openings[zone]
 
-    def _find_openings(self, windows: Iterable[Window], zone: tzinfo) -> Iterable[datetime]:
-        for window in windows:
+    def _find_openings(self, zone: tzinfo) -> Iterable[datetime]:
+        for window in self._windows:
             # Whatever opened later than this is open still.
             after = self._now - timedelta(seconds=window.duration_seconds)
             opening = window.schedule.find_next(after.astimezone(zone))
