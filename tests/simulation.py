@@ -17,6 +17,7 @@ from polyfleet_agent.core.actions import (
     RemoveContainer,
     RunProbe,
     SaveDesired,
+    SaveRecords,
     StartContainer,
     StopContainer,
 )
@@ -30,6 +31,8 @@ from polyfleet_agent.core.events import (
     ProbeAnswered,
     PullFailed,
     PullSucceeded,
+    RecordsNotSaved,
+    RecordsSaved,
     RuntimeChanged,
     StepFailed,
     StepSucceeded,
@@ -37,16 +40,18 @@ from polyfleet_agent.core.events import (
 )
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.memory import read_memory
 from polyfleet_agent.core.state import Settings, State
 from polyfleet_shared.desired import DesiredDocument, read_desired, write_desired
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.probes import HttpGetAction, Probe
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy, UpdateMethod
 
 Slow = (
     SaveDesired
+    | SaveRecords
     | ListContainers
     | PullImage
     | CreateContainer
@@ -81,6 +86,7 @@ def workload(
     policy: RestartPolicy = RestartPolicy.ALWAYS,
     sides: int = 0,
     inits: int = 0,
+    method: UpdateMethod = UpdateMethod.REPLACE,
 ) -> DesiredWorkload:
     """A workload of one container, and of as many more beside it and before it."""
     return DesiredWorkload(
@@ -90,6 +96,7 @@ def workload(
         release=f"release-{version}",
         revision=1,
         restart_policy=policy,
+        update_method=method,
         init_containers=tuple(
             ContainerSpec(name=f"init-{number}", image=image(version)) for number in range(inits)
         ),
@@ -127,6 +134,7 @@ class Device:
     settings: Settings = field(default_factory=lambda: Settings(device="dev-1"))
     now: float = 1000.0
     disk: bytes | None = None
+    records: bytes | None = None
     containers: dict[str, ObservedContainer] = field(default_factory=dict)
     store: set[str] = field(default_factory=set)
     pending: list[Slow] = field(default_factory=list)
@@ -139,6 +147,10 @@ class Device:
     unstartable: set[str] = field(default_factory=set)
     lying: set[str] = field(default_factory=set)
     ran: set[str] = field(default_factory=set)  # the configs of all that ever ran
+    ending: dict[str, int] = field(
+        default_factory=dict
+    )  # the configs of what ends at once, with its exit code
+    beside: set[str] = field(default_factory=set)  # the specs that may run beside another
     init_exit_code: int = 0  # init containers end at once
     prepared: set[tuple[str, str, str]] = field(default_factory=set)  # by uid, spec and init container
     begun: set[tuple[str, str]] = field(default_factory=set)  # by uid and spec
@@ -153,13 +165,16 @@ class Device:
 
     def _initial(self) -> State:
         known = None if self.disk is None else read_desired(self.disk, features=frozenset())
-        return machine.start(self.settings, known)
+        recorded = {} if self.records is None else read_memory(self.records).records
+        return machine.start(self.settings, known, recorded)
 
     def tell(self, event: AgentEvent) -> tuple[Action, ...]:
         """One event to the core."""
         transition = machine.react(self.state, event, self.now)
         broken = list(invariants.violations(self.state, transition, self.now))
         assert not broken, f"{broken} after {event}"
+        if transition.state.document not in (None, self.state.document):
+            self.beside |= _find_starting_first(transition.state.document)
         self.state = transition.state
         for action in transition.actions:
             if isinstance(action, ListContainers):
@@ -171,6 +186,7 @@ class Device:
                     self.reports.append(action)
                 case (
                     SaveDesired()
+                    | SaveRecords()
                     | ListContainers()
                     | PullImage()
                     | CreateContainer()
@@ -242,14 +258,10 @@ class Device:
         match action:
             case SaveDesired():
                 return self._save(action)
+            case SaveRecords():
+                return self._save_records(action)
             case ListContainers(number=number):
-                if not self.runtime_up:
-                    return ContainersNotListed(
-                        number=number, reason=Reason.PODMAN_UNAVAILABLE, message="no socket"
-                    )
-                began = self.snapshots[number]
-                now = tuple(self.containers.values())
-                return ContainersListed(number=number, containers=began if self.lists_late else now)
+                return self._list(number)
             case PullImage():
                 return self._pull(action)
             case RunProbe():
@@ -263,11 +275,23 @@ class Device:
             return Answer(succeeded=None, message="no such container")
         return self.answers.get(handler_of(action.probe), Answer(succeeded=True))
 
+    def _list(self, number: int) -> AgentEvent:
+        if not self.runtime_up:
+            return ContainersNotListed(number=number, reason=Reason.PODMAN_UNAVAILABLE, message="no socket")
+        began, now = self.snapshots[number], tuple(self.containers.values())
+        return ContainersListed(number=number, containers=began if self.lists_late else now)
+
     def _save(self, action: SaveDesired) -> AgentEvent:
         if self.disk_full:
             return DesiredNotSaved(version=action.version, reason=Reason.DISK_FULL, message="no space")
         self.disk = action.payload
         return DesiredSaved(version=action.version)
+
+    def _save_records(self, action: SaveRecords) -> AgentEvent:
+        if self.disk_full:
+            return RecordsNotSaved(number=action.number, reason=Reason.DISK_FULL, message="no space")
+        self.records = action.payload
+        return RecordsSaved(number=action.number)
 
     def _pull(self, action: PullImage) -> AgentEvent:
         child = action.image.child
@@ -304,12 +328,19 @@ class Device:
         wanted = action.container.image
         if wanted.child not in self.store:
             return StepFailed(uid=action.uid, reason=Reason.IMAGE_NOT_FOUND, message="no such image")
+        container_id = self._make(action)
+        if not action.start:
+            return self._examine(action.uid, container_id) or StepSucceeded(uid=action.uid)
         self._check_prepared(action.workload, action.container)
-        return self._start(action.uid, self._make(action), examined=True)
+        return self._start(action.uid, container_id, examined=True)
 
     def _make(self, action: CreateContainer) -> str:
         wanted, pod = action.container.image, action.workload
         container_id = self._number()
+        for key, item in list(self.containers.items()):  # ours, and not finished
+            if (item.uid, item.spec_hash, item.container) == (pod.uid, pod.spec_hash, action.container.name):
+                assert item.status is not ContainerStatus.RUNNING
+                del self.containers[key]
         is_init = action.container in pod.init_containers
         self.containers[container_id] = ObservedContainer(
             container_id=container_id,
@@ -368,10 +399,8 @@ class Device:
         item = self.containers.get(container_id)
         if item is None:
             return StepFailed(uid=uid, reason=Reason.START_FAILED, message="no such container")
-        if examined and item.image_id in self.lying:
-            if not self.unremovable:
-                del self.containers[container_id]
-            return StepFailed(uid=uid, reason=Reason.PLATFORM_MISMATCH, message="/server is built for …")
+        if examined and (lie := self._examine(uid, container_id)) is not None:
+            return lie
         if item.image_id in self.unstartable:
             return StepFailed(uid=uid, reason=Reason.EXEC_FORMAT, message="exec format error")
         if item.status is not ContainerStatus.RUNNING:
@@ -380,7 +409,9 @@ class Device:
                 self._run(infra)
             self.ran.add(item.image_id)
             self._run(item)
-            if item.kind is ContainerKind.INIT:
+            if item.image_id in self.ending:
+                self.crash(container_id, self.ending[item.image_id])
+            elif item.kind is ContainerKind.INIT:
                 self.crash(container_id, self.init_exit_code)
                 if self.init_exit_code == 0:
                     self.prepared.add((uid, item.spec_hash, item.container))
@@ -388,11 +419,32 @@ class Device:
                 self.begun.add((uid, item.spec_hash))
         return StepSucceeded(uid=uid)
 
+    def _examine(self, uid: str, container_id: str) -> StepFailed | None:
+        if self.containers[container_id].image_id not in self.lying:
+            return None
+        if not self.unremovable:
+            del self.containers[container_id]
+        return StepFailed(uid=uid, reason=Reason.PLATFORM_MISMATCH, message="/server is built for …")
+
     def _run(self, item: ObservedContainer) -> None:
+        rivals = [
+            other
+            for other in self.containers.values()
+            if other.uid == item.uid
+            and other.spec_hash != item.spec_hash
+            and other.status is ContainerStatus.RUNNING
+        ]
+        assert not rivals or item.spec_hash in self.beside, f"two specs of {item.uid} run at once"
         self.made += 1
         self.containers[item.container_id] = replace(
             item, status=ContainerStatus.RUNNING, started_at=f"t{self.made}", exit_code=None, output=None
         )
+
+
+def _find_starting_first(document: DesiredDocument | None) -> set[str]:
+    """The specs that a document allows to run beside another; how they are updated is no part of them."""
+    workloads = () if document is None else document.workloads
+    return {item.spec_hash for item in workloads if item.update_method is UpdateMethod.START_FIRST}
 
 
 def hint(device: Device) -> None:

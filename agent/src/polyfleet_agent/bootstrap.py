@@ -19,6 +19,7 @@ from polyfleet_agent.adapters.spool import FileSpool
 from polyfleet_agent.adapters.statefile import DirectoryState
 from polyfleet_agent.composer import FEATURES, Composer
 from polyfleet_agent.config import AgentConfig
+from polyfleet_agent.core.memory import Record, read_memory
 from polyfleet_agent.core.state import Settings
 from polyfleet_agent.ports import Recovered, World
 from polyfleet_agent.runner import Runner, View
@@ -59,7 +60,7 @@ def run_agent(config: AgentConfig) -> None:
         recovered.identity.boot,
     )
     _LOG.info("platform %s: %s", native.platform, native.found)
-    runner.run(_read_kept_document(recovered), recovered.notices)
+    runner.run(_read_kept_document(recovered), recovered.notices, _read_records(recovered))
 
 
 def _build_world(config: AgentConfig, state: DirectoryState, recovered: Recovered) -> World:
@@ -91,6 +92,16 @@ def _read_kept_document(recovered: Recovered) -> DesiredDocument | None:
     except DecodeError as error:
         _LOG.warning("the kept desired document is unreadable (%s): waiting for the controller's", error)
         return None
+
+
+def _read_records(recovered: Recovered) -> dict[str, Record]:
+    """Which releases were good and which failed, as far as it can be read."""
+    if recovered.records is None:
+        return {}
+    read = read_memory(recovered.records)
+    for problem in read.problems:
+        _LOG.warning("what was remembered of a release is unreadable (%s) and forgotten", problem)
+    return read.records
 
 
 def _status_writer(config: AgentConfig, world: World, recovered: Recovered) -> Callable[[View], None]:

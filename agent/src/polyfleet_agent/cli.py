@@ -20,7 +20,7 @@ from polyfleet_agent.status import (
 from polyfleet_shared.codec import encode
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import dump_json
-from polyfleet_shared.messages import WorkloadReport
+from polyfleet_shared.messages import Phase, WorkloadReport
 from polyfleet_shared.reasons import Reason, explain
 
 EXIT_FAILED: Final = 1
@@ -140,6 +140,8 @@ def _format_workload(workload: WorkloadReport) -> list[str]:
     if workload.pull is not None:
         head += f", {workload.pull.done} of {workload.pull.total} bytes pulled"
     lines = [head]
+    if workload.phase is Phase.ROLLED_BACK:
+        lines += _format_return(workload)
     if workload.reason is not None:
         lines += [f"  reason    {workload.reason}", *_why(workload.reason, workload.message)]
     elif workload.message:
@@ -149,6 +151,13 @@ def _format_workload(workload: WorkloadReport) -> list[str]:
         proof = container.child or "not proven to be the wanted image"
         lines.append(f"  container {container.container_id[:12]}  {state}  {proof}")
     return lines
+
+
+def _format_return(workload: WorkloadReport) -> list[str]:
+    failed = f"{workload.release} failed here and is not tried again"
+    if workload.fallback:
+        return [f"  back to   {workload.fallback}, which runs: {failed}"]
+    return [f"  back to   nothing that runs: {failed}"]
 
 
 def _why(reason: Reason, message: str) -> list[str]:

@@ -14,6 +14,7 @@ from polyfleet_agent.core.actions import (
     RemoveContainer,
     RunProbe,
     SaveDesired,
+    SaveRecords,
     StartContainer,
     Step,
     StopContainer,
@@ -29,6 +30,8 @@ from polyfleet_agent.core.events import (
     PullAdvanced,
     PullFailed,
     PullSucceeded,
+    RecordsNotSaved,
+    RecordsSaved,
     StepFailed,
     StepSucceeded,
 )
@@ -51,6 +54,15 @@ def save_desired(world: World, action: SaveDesired) -> AgentEvent:
             version=action.version, reason=failure.reason, message=shorten(failure.message)
         )
     return DesiredSaved(version=action.version)
+
+
+def save_records(world: World, action: SaveRecords) -> AgentEvent:
+    """Put what is remembered on disk."""
+    try:
+        world.state.save_records(action.payload)
+    except StateFailure as failure:
+        return RecordsNotSaved(number=action.number, reason=failure.reason, message=shorten(failure.message))
+    return RecordsSaved(number=action.number)
 
 
 def list_containers(world: World, action: ListContainers) -> AgentEvent:
@@ -101,28 +113,29 @@ def take_step(world: World, step: Step) -> AgentEvent:
 def _step(runtime: ContainerRuntime, step: Step) -> None:
     match step:
         case CreateContainer(workload=workload, container=container):
-            # Created and started in one step: a container that exists but never ran tells nobody anything.
-            first = FirstStart(workload=workload, container=container)
-            _start_first(runtime, runtime.create(workload, container), first)
+            container_id = runtime.create(workload, container)
+            _prepare(runtime, container_id, FirstStart(workload=workload, container=container))
+            if step.start:
+                runtime.start(container_id)
         case StartContainer(container_id=container_id, first=None):
             runtime.start(container_id)
         case StartContainer(container_id=container_id, first=FirstStart() as first):
-            _start_first(runtime, container_id, first)
+            _prepare(runtime, container_id, first)
+            runtime.start(container_id)
         case StopContainer(container_id=container_id, grace=grace):
             runtime.stop(container_id, grace=grace)
         case RemoveContainer(container_id=container_id):
             runtime.remove(container_id)
 
 
-def _start_first(runtime: ContainerRuntime, container_id: str, first: FirstStart) -> None:
-    """Start it if its program is what the image claims to hold; a lie is removed.
+def _prepare(runtime: ContainerRuntime, container_id: str, first: FirstStart) -> None:
+    """Have it ready to be started if its program is what the image claims to hold; a lie is removed.
 
     Labels lie, and where QEMU is registered a foreign program would run.
     """
     lie = find_lie(runtime.examine(container_id), first.container.image.platform)
     if lie is None:
         runtime.fill(container_id, first.workload, first.container)
-        runtime.start(container_id)
         return
     lie = make_printable(lie)
     try:

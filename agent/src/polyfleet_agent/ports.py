@@ -176,6 +176,7 @@ class Recovered:
     identity: Identity
     desired: bytes | None
     notices: tuple[str, ...]
+    records: bytes | None = None
 
 
 class StateFailure(PolyfleetError):  # noqa: N818 - it is an outcome with a reason, reported as such
@@ -198,6 +199,9 @@ class StateStore(Protocol):
 
     def save_desired(self, payload: bytes) -> None:
         """Write, fsync, rename, fsync the directory; the one before is kept beside it."""
+
+    def save_records(self, payload: bytes) -> None:
+        """The same for what is remembered of releases."""
 
 
 class EventSpool(Protocol):

@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -24,6 +24,7 @@ from polyfleet_agent.core.actions import (
     ReplayEvents,
     RunProbe,
     SaveDesired,
+    SaveRecords,
     StartContainer,
     Step,
     StopContainer,
@@ -45,6 +46,7 @@ from polyfleet_agent.core.events import (
 )
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.memory import Record
 from polyfleet_agent.core.report import is_news, report
 from polyfleet_agent.core.state import Settings
 from polyfleet_agent.lanes import Lane
@@ -115,9 +117,14 @@ class Runner:
         self._stopping.set()
         self._inbox.put(_Stop())
 
-    def run(self, desired: DesiredDocument | None, notices: tuple[str, ...]) -> None:
-        """Run until `stop`. Containers keep running after it."""
-        self._state = machine.start(self._settings, desired)
+    def run(
+        self,
+        desired: DesiredDocument | None,
+        notices: tuple[str, ...],
+        recorded: Mapping[str, Record] | None = None,
+    ) -> None:
+        """Run until `stop`, with what the disk knows. Containers keep running after it."""
+        self._state = machine.start(self._settings, desired, recorded)
         self._record(Happening(kind=EventKind.AGENT_STARTED, message="; ".join(notices)))
         self._world.transport.open(self._deliver, self._make_will)
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -188,11 +195,13 @@ class Runner:
 
     # -- actions
 
-    def _carry_out(self, action: Action) -> None:  # noqa: C901 - the table of actions
+    def _carry_out(self, action: Action) -> None:  # noqa: C901, PLR0912 - the table of actions
         world, publish = self._world, self._world.transport.publish
         match action:
             case SaveDesired():
                 self._inbox.put(executor.save_desired(world, action))
+            case SaveRecords():
+                self._inbox.put(executor.save_records(world, action))
             case ListContainers():
                 self._listing.submit(self._listing_work(action))
             case PullImage():

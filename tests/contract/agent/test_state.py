@@ -29,6 +29,8 @@ class StateWorld(Protocol):
 
     def tear_desired(self) -> None: ...
 
+    def tear_records(self) -> None: ...
+
 
 class MemoryWorld:
     def __init__(self) -> None:
@@ -43,6 +45,9 @@ class MemoryWorld:
     def tear_desired(self) -> None:
         self._disk.tear_desired()
 
+    def tear_records(self) -> None:
+        self._disk.tear_records()
+
 
 class DirectoryWorld:
     def __init__(self, path: Path) -> None:
@@ -56,6 +61,10 @@ class DirectoryWorld:
 
     def tear_desired(self) -> None:
         for path in self._path.glob("desired.json*"):
+            self._tear(path.name)
+
+    def tear_records(self) -> None:
+        for path in self._path.glob("releases.json*"):
             self._tear(path.name)
 
     def _tear(self, name: str) -> None:
@@ -105,6 +114,28 @@ def test_the_document_that_was_saved_last_is_there_at_the_next_start(start: Star
     state.save_desired(b"old")
     state.save_desired(b"new")
     assert start()[1].desired == b"new"
+
+
+def test_what_is_remembered_of_releases_is_there_at_the_next_start(start: Start) -> None:
+    state, recovered = start()
+    assert recovered.records is None
+    state.save_desired(b"document")
+    state.save_records(b"old")
+    state.save_records(b"new")
+    _, recovered = start()
+    assert (recovered.desired, recovered.records) == (b"document", b"new")
+
+
+def test_a_torn_memory_is_set_aside_and_leaves_the_document_alone(world: StateWorld, start: Start) -> None:
+    state, _ = start()
+    state.save_desired(b"document")
+    state.save_records(b"old")
+    state.save_records(b"new")
+    world.tear_records()
+    _, recovered = start()
+    assert (recovered.desired, recovered.records) == (b"document", None)
+    assert any("releases.json was torn" in notice for notice in recovered.notices)
+    assert start()[1].notices == ()
 
 
 def test_a_torn_document_is_set_aside_with_a_notice(world: StateWorld, start: Start) -> None:

@@ -20,11 +20,12 @@ from polyfleet_agent.core.events import (
     Woken,
 )
 from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.memory import read_memory
 from polyfleet_agent.core.state import Settings
 from polyfleet_shared.desired import DesiredDocument, read_desired
 from polyfleet_shared.messages import Phase
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy
+from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy, UpdateMethod
 from simulation import Device, asks, hint, image, payload, workload
 
 UIDS = ("w1", "w2", "w3")
@@ -53,6 +54,7 @@ desired_workloads = st.lists(
             uid=st.sampled_from(UIDS),
             version=st.sampled_from(VERSIONS),
             policy=st.sampled_from(RestartPolicy),
+            method=st.sampled_from(UpdateMethod),
             sides=st.integers(0, 2),
             inits=st.integers(0, 2),
         ),
@@ -254,37 +256,53 @@ class AgentUnderFire(RuleBasedStateMachine):
 
 
 def _assert_converged(device: Device, wanted: DesiredDocument) -> None:
-    """Everything runs as wanted, or ended as its policy allows, or is a lie, and nothing else is there."""
+    """Everything runs as wanted, or as before where that failed the gate, or has ended, or is a lie."""
     last = device.reports[-1]
     assert last.observed == wanted.version
     assert last.conditions == ()
-    phases = {item.uid: item.phase for item in last.workloads}
-    assert phases.keys() == wanted.uids
+    reports = {item.uid: item for item in last.workloads}
+    assert reports.keys() == wanted.uids
     for item in wanted.workloads:
-        config = item.containers[0].image.config
-        ours = [one for one in device.containers.values() if one.uid == item.uid]
-        mine = [one for one in ours if one.kind is not ContainerKind.INFRA]
-        if config in device.lying:
-            assert phases[item.uid] is Phase.FAILED
-            assert not [one for one in mine if one.image_id == config]
+        known, report = device.state.workloads[item.uid], reports[item.uid]
+        assert (report.phase is Phase.ROLLED_BACK) == (known.failure is not None)
+        if known.failure is None:
+            _assert_runs(device, item, report.phase)
             continue
-        if item.restart_policy is RestartPolicy.ALWAYS:
-            assert phases[item.uid] is Phase.RUNNING
-        current = [one for one in mine if one.spec_hash == item.spec_hash]
-        mains = [one for one in current if one.kind is ContainerKind.MAIN]
-        if phases[item.uid] is Phase.RUNNING:
-            assert mine == current
-            assert [one for one in mains if one.status is ContainerStatus.RUNNING]
-            assert [one for one in mains if one.status is not ContainerStatus.RUNNING and one.exit_code] == []
-        else:
-            assert phases[item.uid] in {Phase.COMPLETED, Phase.FAILED}
-        if item.restart_policy is RestartPolicy.ALWAYS:
-            assert {one.status for one in mains} == {ContainerStatus.RUNNING}
-        if phases[item.uid] is not Phase.FAILED:
-            assert sorted(one.container for one in mains) == sorted(one.name for one in item.containers)
-        assert {one.image_id for one in current} == {config}
-        _assert_infra_fits(ours, item)
+        good = known.record.good
+        assert good is not None
+        assert known.failure.spec_hash == item.spec_hash
+        assert (report.reason, report.release) == (known.failure.reason, item.release)
+        assert [one.child for one in report.containers if one.child is not None] == []
+        _assert_runs(device, good, known.phase)
+        assert report.fallback == (good.release if known.phase is Phase.RUNNING else "")
     assert {one.uid for one in device.containers.values()} <= wanted.uids
+    assert device.records is None or read_memory(device.records).records.keys() <= wanted.uids
+
+
+def _assert_runs(device: Device, item: DesiredWorkload, phase: Phase) -> None:
+    config = item.containers[0].image.config
+    ours = [one for one in device.containers.values() if one.uid == item.uid]
+    mine = [one for one in ours if one.kind is not ContainerKind.INFRA]
+    if config in device.lying:
+        assert phase is Phase.FAILED
+        assert not [one for one in mine if one.image_id == config]
+        return
+    if item.restart_policy is RestartPolicy.ALWAYS:
+        assert phase is Phase.RUNNING
+    current = [one for one in mine if one.spec_hash == item.spec_hash]
+    mains = [one for one in current if one.kind is ContainerKind.MAIN]
+    if phase is Phase.RUNNING:
+        assert mine == current
+        assert [one for one in mains if one.status is ContainerStatus.RUNNING]
+        assert [one for one in mains if one.status is not ContainerStatus.RUNNING and one.exit_code] == []
+    else:
+        assert phase in {Phase.COMPLETED, Phase.FAILED}
+    if item.restart_policy is RestartPolicy.ALWAYS:
+        assert {one.status for one in mains} == {ContainerStatus.RUNNING}
+    if phase is not Phase.FAILED:
+        assert sorted(one.container for one in mains) == sorted(one.name for one in item.containers)
+    assert {one.image_id for one in current} == {config}
+    _assert_infra_fits(ours, item)
 
 
 def _assert_infra_fits(ours: list[ObservedContainer], item: DesiredWorkload) -> None:

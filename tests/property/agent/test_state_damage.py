@@ -54,6 +54,26 @@ def test_a_damaged_document_gives_way_to_the_one_before(old: bytes, new: bytes, 
         )
 
 
+@given(payloads, payloads, st.data())
+def test_a_damaged_memory_gives_way_to_the_one_before(old: bytes, new: bytes, data: st.DataObject) -> None:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        state = DirectoryState(directory, machine_id="machine")
+        state.recover()
+        for payload in (old, new):
+            state.save_records(payload)
+        state.save_desired(b"document")
+        state.close()
+        path = directory / "releases.json"
+        path.write_bytes(damage(path.read_bytes(), data))
+        recovered = start(directory)
+        assert (recovered.desired, recovered.records) == (b"document", old)
+        assert [notice.removeprefix(f"{directory}/").split()[0] for notice in recovered.notices] == [
+            "releases.json",
+            "releases.json.previous",
+        ]
+
+
 @given(payloads, st.data())
 def test_a_damaged_identity_gives_way_to_a_new_one(document: bytes, data: st.DataObject) -> None:
     with TemporaryDirectory() as name:

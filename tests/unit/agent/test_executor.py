@@ -15,14 +15,16 @@ from polyfleet_agent.core.actions import (
     PullImage,
     RemoveContainer,
     RunProbe,
+    SaveRecords,
     StartContainer,
     StopContainer,
 )
 from polyfleet_agent.core.events import AgentEvent, ProbeAnswered, StepFailed, StepSucceeded, Woken
 from polyfleet_agent.core.health import Answer
+from polyfleet_agent.core.memory import read_memory
 from polyfleet_agent.core.programs import Examination
 from polyfleet_agent.core.state import Settings, State
-from polyfleet_agent.executor import list_containers, pull_image, run_probe, take_step
+from polyfleet_agent.executor import list_containers, pull_image, run_probe, save_records, take_step
 from polyfleet_agent.ports import RuntimeFailure, World
 from polyfleet_agent.testing import (
     FakeBroker,
@@ -55,6 +57,10 @@ class MortalRuntime(FakeRuntime):
     dies_at: int | None = None
     calls: int = 0
     stuck: bool = False
+
+    def __init__(self, device: str, registry: FakeRegistry) -> None:
+        super().__init__(device, registry)
+        self.disk = MemoryDisk()
 
     def _count(self) -> None:
         self.calls += 1
@@ -100,8 +106,8 @@ def ignore(_: PullProgress) -> None:
     """For pulls whose progress does not matter."""
 
 
-def world_of(runtime: FakeRuntime) -> World:
-    disk = MemoryDisk()
+def world_of(runtime: FakeRuntime, disk: MemoryDisk | None = None) -> World:
+    disk = disk or MemoryDisk()
     return World(
         runtime=runtime,
         transport=FakeTransport(FakeBroker(), "dev-1"),
@@ -204,11 +210,15 @@ def test_that_podman_is_away_is_no_answer_of_the_container() -> None:
 class Driver:
     """The core on the real executor. What the core asks for is done at once, one after the other."""
 
-    def __init__(self, runtime: FakeRuntime, *wanted: DesiredWorkload) -> None:
-        self._world = world_of(runtime)
+    def __init__(self, runtime: FakeRuntime, disk: MemoryDisk, *wanted: DesiredWorkload) -> None:
+        self._world = world_of(runtime, disk)
         self._now = 0.0
         self._pending: list[Action] = []
-        self.state: State = machine.start(Settings(device="dev-1"), document(1, *wanted))
+        self.state: State = machine.start(
+            Settings(device="dev-1"),
+            document(1, *wanted),
+            {} if disk.records is None else read_memory(disk.records).records,
+        )
 
     def run(self, seconds: float) -> None:
         self._tell(Woken())
@@ -233,6 +243,8 @@ class Driver:
                 self._tell(list_containers(self._world, action))
             case PullImage():
                 self._tell(pull_image(self._world, action, self._tell))
+            case SaveRecords():
+                self._tell(save_records(self._world, action))
             case CreateContainer() | StartContainer() | StopContainer() | RemoveContainer():
                 self._tell(take_step(self._world, action))
             case RunProbe():
@@ -244,7 +256,7 @@ class Driver:
 def run_and_die(runtime: MortalRuntime, at: int | None, seconds: float, *wanted: DesiredWorkload) -> Driver:
     """An agent's life; it ends before the runtime's call of this number, or after so many seconds."""
     runtime.calls, runtime.dies_at = 0, at
-    driver = Driver(runtime, *(wanted or (workload(),)))
+    driver = Driver(runtime, runtime.disk, *(wanted or (workload(),)))
     try:
         driver.run(seconds)
     except KilledError:
@@ -315,7 +327,7 @@ def test_a_pod_comes_up_whole_wherever_the_agent_was_killed(at: int, again_at: i
     assert runtime.machine.started == [PREPARER.config, IMAGE.config, IMAGE.config]
 
 
-@pytest.mark.parametrize("at", range(1, 10))
+@pytest.mark.parametrize("at", range(1, 13))
 def test_a_pod_gives_way_whole_wherever_the_agent_was_killed(at: int) -> None:
     runtime = make_runtime_of_pods()
     run_and_die(runtime, None, 1000, POD)

@@ -226,7 +226,7 @@ def test_what_cannot_be_asked_counts_as_nothing() -> None:
 
 
 def test_an_answer_about_an_earlier_run_says_nothing_about_this_one() -> None:
-    device = deployed(probed(liveness=replace(asks("alive"), failure_threshold=1)), seconds=5)
+    device = deployed(probed(liveness=replace(asks("alive"), failure_threshold=1)), seconds=15)
     while not device.pending:
         device.now += 1
         device.tell(Woken())

@@ -121,6 +121,29 @@ def test_the_page_says_what_is_wrong_and_what_to_do() -> None:
     )
 
 
+@pytest.mark.parametrize(("fallback", "told"), [("till-3", "till-3, which runs"), ("", "nothing that runs")])
+def test_a_device_that_went_back_says_so_and_to_what(fallback: str, told: str) -> None:
+    report = WorkloadReport(
+        uid="u1",
+        namespace="default",
+        name="till",
+        release="till-4",
+        phase=Phase.ROLLED_BACK,
+        reason=Reason.OOM_KILLED,
+        message="ended with exit code 137",
+        fallback=fallback,
+    )
+    page = cli.format_status(replace(make_status(), workloads=(report,)), running=True, now=NOON)
+    assert page.endswith(
+        "\nworkload    default/till  rolled_back\n"
+        f"  back to   {told}: till-4 failed here and is not tried again\n"
+        "  reason    oom_killed\n"
+        "  what      The container needed more memory than its limit and was killed.\n"
+        "  next      Raise the workload's memory limit, or find what uses the memory.\n"
+        "  details   ended with exit code 137\n"
+    )
+
+
 def test_a_dead_agent_is_called_dead() -> None:
     page = cli.format_status(make_status(), running=False, now=NOON)
     assert "NOT RUNNING; this is what it said last" in page

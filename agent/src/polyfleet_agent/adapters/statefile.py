@@ -1,4 +1,4 @@
-"""The state directory: who this device is, and what it was last told to run."""
+"""The state directory: who this device is, what it was last told to run, and which releases were any good."""
 
 import fcntl
 import hashlib
@@ -24,6 +24,7 @@ from polyfleet_shared.reasons import Reason
 
 _IDENTITY: Final = "identity.json"
 _DESIRED: Final = "desired.json"
+_RECORDS: Final = "releases.json"
 _LOCK: Final = "lock"
 _PREVIOUS_SUFFIX: Final = ".previous"
 _LARGEST_IDENTITY: Final = 4096
@@ -62,14 +63,21 @@ class DirectoryState:
             notices: list[str] = []
             record = self._next_identity(notices)
             write_file(self._path / _IDENTITY, seal_content(dump_json(encode(record))))
-            desired = self._read_desired(notices)
+            desired = self._read_kept(_DESIRED, notices)
+            records = self._read_kept(_RECORDS, notices)
         except OSError as error:
             raise state_failure(Path(error.filename or self._path), error) from error
         identity = Identity(incarnation=record.incarnation, boot=record.boot)
-        return Recovered(identity=identity, desired=desired, notices=tuple(notices))
+        return Recovered(identity=identity, desired=desired, notices=tuple(notices), records=records)
 
     def save_desired(self, payload: bytes) -> None:
-        path = self._path / _DESIRED
+        self._save(_DESIRED, payload)
+
+    def save_records(self, payload: bytes) -> None:
+        self._save(_RECORDS, payload)
+
+    def _save(self, name: str, payload: bytes) -> None:
+        path = self._path / name
         try:
             write_file(path, seal_content(payload), keep=_previous(path))
         except OSError as error:
@@ -133,17 +141,19 @@ class DirectoryState:
             )
             return None
 
-    def _read_desired(self, notices: list[str]) -> bytes | None:
-        path = self._path / _DESIRED
+    def _read_kept(self, name: str, notices: list[str]) -> bytes | None:
+        path = self._path / name
+        torn = False
         for candidate in (path, _previous(path)):
             try:
                 payload = read_sealed(candidate)
             except TornFileError as error:
                 aside = set_aside(candidate)
                 notices.append(f"{candidate} was torn ({error}) and is now {aside.name}")
+                torn = True
                 continue
             if payload is not None:
-                if notices and candidate != path:
+                if torn and candidate != path:
                     notices.append(f"{candidate} is used instead")
                 return payload
         return None

@@ -18,6 +18,14 @@ class SaveDesired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaveRecords:
+    """Answered by RecordsSaved or RecordsNotSaved with the same number."""
+
+    number: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListContainers:
     """Answered by ContainersListed or ContainersNotListed with the same number."""
 
@@ -34,10 +42,14 @@ class PullImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateContainer:
-    """Create it and start it. A step: answered by StepSucceeded or StepFailed."""
+    """Create it, look into it, and start it. A step: answered by StepSucceeded or StepFailed.
+
+    Without `start` it is left ready to be started, beside a predecessor that still runs.
+    """
 
     workload: DesiredWorkload
     container: ContainerSpec
+    start: bool = True
 
     @property
     def uid(self) -> str:
@@ -55,7 +67,10 @@ class FirstStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartContainer:
-    """A step: answered by StepSucceeded or StepFailed. `first` is None of one that has run."""
+    """A step: answered by StepSucceeded or StepFailed.
+
+    `first` is None of one that has run, or was made ready to.
+    """
 
     uid: str
     container_id: str
@@ -64,11 +79,16 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopContainer:
-    """A step: answered by StepSucceeded or StepFailed. `grace` in seconds between SIGTERM and SIGKILL."""
+    """A step: answered by StepSucceeded or StepFailed. `grace` in seconds between SIGTERM and SIGKILL.
+
+    `then` is the step that follows at once if it succeeds, without a look at what there is: each moment
+    between the end of a container and the start of its successor is one in which nobody answers.
+    """
 
     uid: str
     container_id: str
     grace: int
+    then: "StopContainer | StartContainer | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +156,7 @@ class RecordEvent:
 
 Action = (
     SaveDesired
+    | SaveRecords
     | ListContainers
     | PullImage
     | CreateContainer

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from polyfleet_agent.core.actions import Action, RecordEvent, SaveDesired
 from polyfleet_agent.core.events import DesiredNotSaved, DesiredReceived
+from polyfleet_agent.core.gate import aim, let_go
 from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.memory import NOTHING_REMEMBERED
 from polyfleet_agent.core.observation import set_back
 from polyfleet_agent.core.runtime import want_listing
-from polyfleet_agent.core.state import UNTROUBLED, PendingDocument, State, Workload
+from polyfleet_agent.core.state import PendingDocument, State, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.desired import DesiredDocument
-from polyfleet_shared.messages import Condition, DocumentVersion, EventKind, Phase
+from polyfleet_shared.messages import Condition, DocumentVersion, EventKind
 from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 
@@ -59,7 +61,8 @@ def install(state: State, document: DesiredDocument) -> Transition:
     actions: list[Action] = []
     for uid in dict.fromkeys(names):
         before = state.workloads.get(uid)
-        workloads[uid] = _retarget(before, targets.get(uid), holds.get(uid), uid)
+        known = _recall(state, uid) if before is None else before
+        workloads[uid] = _retarget(known, targets.get(uid), holds.get(uid))
         hold = workloads[uid].hold
         if hold is not None and (before is None or before.hold != hold):
             actions.append(RecordEvent(happening=_held(hold)))
@@ -102,34 +105,18 @@ def _save(pending: PendingDocument) -> SaveDesired:
     return SaveDesired(version=pending.document.version, payload=pending.payload)
 
 
-def _retarget(
-    before: Workload | None, target: DesiredWorkload | None, hold: HeldWorkload | None, uid: str
-) -> Workload:
+def _retarget(known: Workload, target: DesiredWorkload | None, hold: HeldWorkload | None) -> Workload:
     if hold is not None:
-        known = before or Workload(uid=uid, namespace=hold.namespace, name=hold.name)
         return replace(known, hold=hold, namespace=hold.namespace, name=hold.name)
     if target is None:
-        known = before or Workload(uid=uid, namespace="", name="")
-        return replace(
-            known, target=None, spec_hash="", hold=None, pulling=None, pulls=UNTROUBLED, steps=UNTROUBLED
-        )
-    spec_hash = target.spec_hash
-    known = before or Workload(uid=uid, namespace=target.namespace, name=target.name)
-    named = replace(known, namespace=target.namespace, name=target.name, target=target, hold=None)
-    if named.spec_hash == spec_hash:
-        return named
-    # Another spec starts with a clean slate: what its predecessor suffered says nothing about it.
-    return replace(
-        named,
-        spec_hash=spec_hash,
-        pulling=None,
-        pulls=UNTROUBLED,
-        steps=UNTROUBLED,
-        fetched=named.fetched & {container.image.child for container in target.all_containers},
-        parts={},
-        restarts=0,
-        phase=Phase.PENDING,
-    )
+        return replace(let_go(known), wanted=None, target=None, spec_hash="", failure=None, hold=None)
+    return aim(known, target)
+
+
+def _recall(state: State, uid: str) -> Workload:
+    """A workload that is new to this agent, with what the disk knows of it."""
+    record = state.recorded.get(uid, NOTHING_REMEMBERED)
+    return Workload(uid=uid, namespace="", name="", record=record, kept_good=record.good_hash)
 
 
 def _held(hold: HeldWorkload) -> Happening:

@@ -41,6 +41,22 @@ class DesiredNotSaved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsSaved:
+    """The answer to SaveRecords of the same number: what is remembered is on disk."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsNotSaved:
+    """The disk refused the records of this number."""
+
+    number: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransportConnected:
     """The broker took the connection and the subscriptions."""
 
@@ -142,6 +158,8 @@ AgentEvent = (
     | DesiredRefused
     | DesiredSaved
     | DesiredNotSaved
+    | RecordsSaved
+    | RecordsNotSaved
     | TransportConnected
     | TransportDisconnected
     | InventoryChanged

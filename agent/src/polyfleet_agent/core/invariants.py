@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from polyfleet_agent.core.actions import Action, CreateContainer, RemoveContainer, StopContainer
-from polyfleet_agent.core.containers import ContainerStatus
+from polyfleet_agent.core.actions import (
+    Action,
+    CreateContainer,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from polyfleet_agent.core.causes import find_cause
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.machine import next_wake
-from polyfleet_agent.core.report import cause
 from polyfleet_agent.core.state import State, Workload
+from polyfleet_agent.core.succession import runs_beside
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import Phase
 
@@ -53,13 +60,17 @@ def _violations_of(workload: Workload, before: Workload | None, state: State) ->
     phase, uid = workload.phase, workload.uid
     if before is not None and not _may_follow(before, workload):
         yield f"{uid}: went from {before.phase} to {phase}"
-    if phase in _NEED_A_CAUSE and cause(workload) is None:
+    if phase in _NEED_A_CAUSE and find_cause(workload) is None:
         yield f"{uid}: is {phase} for no stated reason"
     if phase is Phase.RUNNING and (missing := _find_missing(workload)):
         yield f"{uid}: is called running, but of the wanted spec {missing} do not run"
     saved = () if state.document is None else state.document.workloads
-    if workload.target is not None and workload.hold is None and workload.target not in saved:
-        yield f"{uid}: works towards something that is in no saved document"
+    if workload.wanted is not None and workload.hold is None and workload.wanted not in saved:
+        yield f"{uid}: wants something that is in no saved document"
+    if workload.target not in (workload.wanted, workload.record.good):
+        yield f"{uid}: works towards what is neither wanted nor the last good release"
+    if (workload.failure is not None) != (workload.target != workload.wanted):
+        yield f"{uid}: went back to the last good release for no stated reason, or did not"
 
 
 def _find_missing(workload: Workload) -> list[str]:
@@ -93,11 +104,24 @@ def _violations_by(action: Action, before: State, after: State) -> Iterator[str]
             if container.image.child not in after.workloads[uid].fetched:
                 yield f"{uid}: a container is made of an image that was not fetched"
             workload = after.workloads[uid]
-            running = [item for item in workload.containers if item.status is ContainerStatus.RUNNING]
-            if any(item in workload.others or item.container == container.name for item in running):
+            rivals = [item for item in _find_rivals(workload) if action.start]
+            same = [item for item in workload.current if item.container == container.name]
+            if rivals or any(item.status is ContainerStatus.RUNNING for item in same):
                 yield f"{uid}: a second container is made beside a running one"
+        case StartContainer(uid=uid, container_id=container_id):
+            workload = after.workloads[uid]
+            ours = any(item.container_id == container_id for item in workload.current)
+            if ours and _find_rivals(workload):
+                yield f"{uid}: a container is started beside those of another spec"
         case _:
             pass
+
+
+def _find_rivals(workload: Workload) -> list[ObservedContainer]:
+    """What runs of another spec, unless it may."""
+    if runs_beside(workload):
+        return []
+    return [item for item in workload.others if item.status is ContainerStatus.RUNNING]
 
 
 def _has_successor(workload: Workload) -> bool:

@@ -4,15 +4,17 @@ It is level-triggered: whatever order events come in, whatever is lost or repeat
 planning every workload anew from what is wanted and what was last seen.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from polyfleet_agent.core import documents, probing, runtime
+from polyfleet_agent.core import documents, probing, recording, runtime
 from polyfleet_agent.core.actions import (
     Action,
     PublishInventory,
     PublishPresence,
     PublishTelemetry,
+    RecordEvent,
     ReplayEvents,
     StartContainer,
 )
@@ -29,6 +31,8 @@ from polyfleet_agent.core.events import (
     PullAdvanced,
     PullFailed,
     PullSucceeded,
+    RecordsNotSaved,
+    RecordsSaved,
     RuntimeChanged,
     StepFailed,
     StepSucceeded,
@@ -36,29 +40,35 @@ from polyfleet_agent.core.events import (
     TransportDisconnected,
     Woken,
 )
+from polyfleet_agent.core.gate import approve, begin_trial, judge, undo
+from polyfleet_agent.core.happenings import Happening
+from polyfleet_agent.core.memory import FailedRelease, Record
 from polyfleet_agent.core.planner import plan
 from polyfleet_agent.core.report import is_news, report
 from polyfleet_agent.core.state import Pulling, Settings, State, Workload
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.desired import DesiredDocument
+from polyfleet_shared.messages import EventKind
 
 
 def react(state: State, event: AgentEvent, now: float) -> Transition:
     """One transition. `now` is monotonic, in seconds, and never goes back."""
     taken = _take(state, event, now)
     planned = _plan_all(taken.state, now)
-    listed = runtime.list_if_due(planned.state, now)
+    kept = recording.save_if_due(planned.state, now)
+    listed = runtime.list_if_due(kept.state, now)
     asked = probing.ask_all(listed.state, now)
     told = _tell(asked.state, now)
-    return Transition(
-        state=told.state,
-        actions=(*taken.actions, *planned.actions, *listed.actions, *asked.actions, *told.actions),
-    )
+    # What is remembered is on disk before it is acted on, where the disk takes it.
+    steps = (taken, kept, planned, listed, asked, told)
+    return Transition(state=told.state, actions=tuple(action for step in steps for action in step.actions))
 
 
-def start(settings: Settings, document: DesiredDocument | None) -> State:
-    """The state of an agent that has just started, with the document that it found on its disk."""
-    state = State(settings=settings)
+def start(
+    settings: Settings, document: DesiredDocument | None, recorded: Mapping[str, Record] | None = None
+) -> State:
+    """The state of an agent that has just started, with the document and the records found on its disk."""
+    state = State(settings=settings, recorded=recorded or {})
     return state if document is None else documents.install(state, document).state
 
 
@@ -69,7 +79,8 @@ def next_wake(state: State) -> float:
         for item in state.workloads.values()
         if item.wake_at is not None and _is_plannable(state, item)
     ]
-    moments += [documents.retry_at(state), runtime.retry_at(state), probing.next_due(state)]
+    moments += [documents.retry_at(state), recording.retry_at(state), runtime.retry_at(state)]
+    moments.append(probing.next_due(state))
     if state.connection is not None:
         moments += [state.report_due, state.telemetry_due]
     return min(moments)
@@ -85,6 +96,10 @@ def _take(state: State, event: AgentEvent, now: float) -> Transition:  # noqa: C
             return documents.adopt(state, version)
         case DesiredNotSaved():
             return documents.keep_trying(state, event, now)
+        case RecordsSaved():
+            return Transition(state=recording.take_saved(state, event))
+        case RecordsNotSaved():
+            return Transition(state=recording.keep_trying(state, event, now))
         case TransportConnected(connection=connection):
             return Transition(
                 state=replace(state, connection=connection, reported=None, telemetry_due=now),
@@ -141,10 +156,18 @@ def _plan_all(state: State, now: float) -> Transition:
 def _plan_one(state: State, workload: Workload, now: float) -> _Planned:
     if not _is_plannable(state, workload):
         return _Planned(workload=workload)
-    decided = plan(workload, state.settings, now)
+    decided = plan(workload, now)
     if decided.gone:
         return _Planned(workload=None)
     actions: list[Action] = []
+    verdict = judge(workload, decided, state.settings, now)
+    if verdict.failure is not None:
+        actions.append(RecordEvent(happening=_undone(workload, verdict.failure)))
+        workload = undo(workload, verdict.failure)
+        decided = plan(workload, now)
+    elif verdict.passed:
+        workload = approve(workload)
+        decided = plan(workload, now)
     pulling = workload.pulling
     if decided.pull is not None and (pulling is None or pulling.child != decided.pull.image.child):
         pulling = Pulling(child=decided.pull.image.child)
@@ -156,14 +179,26 @@ def _plan_one(state: State, workload: Workload, now: float) -> _Planned:
     )
     return _Planned(
         workload=replace(
-            workload,
+            begin_trial(workload, decided.step, now),
             step=decided.step,
             pulling=pulling,
             phase=decided.phase,
-            wake_at=decided.wake_at,
+            wake_at=verdict.wake_at if decided.wake_at is None else min(decided.wake_at, verdict.wake_at),
             restarts=workload.restarts + restarted,
         ),
         actions=tuple(actions),
+    )
+
+
+def _undone(workload: Workload, failure: FailedRelease) -> Happening:
+    good = workload.record.good
+    back = "" if good is None else f"; back to {good.release}"
+    return Happening(
+        kind=EventKind.ROLLED_BACK,
+        workload=workload.uid,
+        release=failure.release,
+        reason=failure.reason,
+        message=failure.message + back,
     )
 
 

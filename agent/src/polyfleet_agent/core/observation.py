@@ -8,8 +8,8 @@ from polyfleet_agent.core.backoff import LONGEST_DELAY, delay
 from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.diagnosis import REASONS_OF_THE_BUILD, describe_exit, diagnose
 from polyfleet_agent.core.happenings import Happening
-from polyfleet_agent.core.planner import active_container, active_names, is_over
 from polyfleet_agent.core.state import UNTROUBLED, Part, Setback, Settings, Trouble, Workload
+from polyfleet_agent.core.succession import active_container, active_names, is_over
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason, explain
 

@@ -1,13 +1,13 @@
 """One workload's next move, from what is wanted and what is there. The heart of the agent; pure.
 
-The order of the rules is the order of the device's promises: what runs keeps running until its successor's
-image is in the store; two specs of a workload never run at once; what gave way is removed only when its
-successor has proven itself.
+The order of the rules is the order of the device's promises: what runs keeps running until its successor is
+ready to be started; two specs of a workload never run at once, unless the workload asks for just that; what
+gave way is removed only when its successor has passed the gate, and the disk knows it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, assert_never
+from typing import Final
 
 from polyfleet_agent.core.actions import (
     CreateContainer,
@@ -19,10 +19,20 @@ from polyfleet_agent.core.actions import (
     StopContainer,
 )
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
-from polyfleet_agent.core.state import Part, Settings, Trouble, Workload
+from polyfleet_agent.core.state import UNTROUBLED, Part, Trouble, Workload
+from polyfleet_agent.core.succession import (
+    Containers,
+    choose,
+    find_stand_in,
+    has_begun,
+    having,
+    is_over,
+    named,
+    runs_beside,
+)
 from polyfleet_shared.messages import Phase
 from polyfleet_shared.reasons import Reason, explain
-from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, RestartPolicy, UpdateMethod
 
 _GRACE_OF_THE_UNKNOWN: Final = 10  # seconds, for a container whose workload is gone from the document
 
@@ -42,8 +52,6 @@ class Plan:
     gone: bool = False
 
 
-Containers: TypeAlias = tuple[ObservedContainer, ...]
-
 # Where a workload stands in these phases is told by its containers, whatever else is being waited for.
 _SETTLED: Final = frozenset({Phase.RUNNING, Phase.COMPLETED, Phase.FAILED, Phase.STOPPING, Phase.HELD})
 # A workload of several containers stands where the first of these is that one of them stands at.
@@ -57,9 +65,9 @@ _WORST_FIRST: Final = (
 )
 
 
-def plan(workload: Workload, settings: Settings, now: float) -> Plan:
+def plan(workload: Workload, now: float) -> Plan:
     """The next move. Called only when no step is in flight and the containers are freshly listed."""
-    wanted = _plan_ideal(workload, settings, now)
+    wanted = _plan_ideal(workload, now)
     waiting = workload.steps.waits(now)
     if waiting is None:
         return wanted
@@ -67,48 +75,16 @@ def plan(workload: Workload, settings: Settings, now: float) -> Plan:
     return replace(wanted, phase=phase, step=None, wake_at=_earliest(waiting, wanted.wake_at))
 
 
-def active_names(workload: Workload) -> tuple[str, ...]:
-    """The names of all containers whose ends count."""
-    wanted = () if workload.target is None else workload.target.all_containers
-    names = [
-        *(spec.name for spec in wanted),
-        *(container.container for container in _find_stand_in(workload)),
-    ]
-    return tuple(dict.fromkeys(names))
-
-
-def active_container(workload: Workload, name: str) -> ObservedContainer | None:
-    """The container of that name whose ends count: the wanted one, or the predecessor that stands in."""
-    found = _named(name, workload.current or _find_stand_in(workload))
-    return _choose(found) if found else None
-
-
-def is_over(container: ObservedContainer, target: DesiredWorkload | None) -> bool:
-    """Whether this end is final by the restart policy; an init container that went well has done its work."""
-    if target is None:
-        return False
-    if container.kind is ContainerKind.INIT and container.exit_code == 0:
-        return True
-    match target.restart_policy:
-        case RestartPolicy.ALWAYS:
-            return False
-        case RestartPolicy.ON_FAILURE:
-            return container.exit_code == 0
-        case RestartPolicy.NEVER:
-            return True
-        case _:
-            assert_never(target.restart_policy)
-
-
-def _plan_ideal(workload: Workload, settings: Settings, now: float) -> Plan:
+def _plan_ideal(workload: Workload, now: float) -> Plan:
     step = _mend(workload)
     if step is not None:
         return Plan(phase=Phase.STARTING if workload.target else Phase.STOPPING, step=step)
     if workload.target is None:
         return _plan_without_target(workload)
-    if not workload.current and _lacks_image(workload, workload.target):
-        return _plan_pull(workload, workload.target, now)
-    return _plan_target(workload, workload.target, settings, now)
+    lacking = _find_lacking(workload, workload.target)
+    if not workload.current and lacking is not None:
+        return _plan_pull(workload, workload.target, lacking, now)
+    return _plan_target(workload, workload.target, now)
 
 
 def _mend(workload: Workload) -> Step | None:
@@ -116,16 +92,16 @@ def _mend(workload: Workload) -> Step | None:
 
     The pod of another spec waits until its turn comes: what runs in it may be all that runs.
     """
-    broken = _in(workload.containers, ContainerStatus.BROKEN)
+    broken = having(workload.containers, ContainerStatus.BROKEN)
     for container in broken:
         if container.kind is not ContainerKind.INFRA:
             return _remove(container)
-    if workload.target is None or not _in(workload.infra, ContainerStatus.BROKEN):
+    if workload.target is None or not having(workload.infra, ContainerStatus.BROKEN):
         return None
-    running = _in(workload.current, ContainerStatus.RUNNING)
+    running = having(workload.current, ContainerStatus.RUNNING)
     if running:
         return _stop(running[0], workload.target.termination_grace_seconds)
-    return _remove((*workload.current, *_in(workload.infra, ContainerStatus.BROKEN))[0])
+    return _remove((*workload.current, *having(workload.infra, ContainerStatus.BROKEN))[0])
 
 
 def _plan_without_target(workload: Workload) -> Plan:
@@ -133,19 +109,18 @@ def _plan_without_target(workload: Workload) -> Plan:
         return Plan(phase=Phase.HELD)
     if not workload.containers:
         return Plan(phase=Phase.STOPPING, gone=True)
-    running = _in(workload.others, ContainerStatus.RUNNING)
+    running = having(workload.others, ContainerStatus.RUNNING)
     if running:
         return Plan(phase=Phase.STOPPING, step=_stop(running[0], _GRACE_OF_THE_UNKNOWN))
     return Plan(phase=Phase.STOPPING, step=_remove(workload.others[0]))
 
 
-def _lacks_image(workload: Workload, target: DesiredWorkload) -> bool:
-    return any(spec.image.child not in workload.fetched for spec in target.all_containers)
+def _find_lacking(workload: Workload, target: DesiredWorkload) -> ContainerSpec | None:
+    return next((spec for spec in target.all_containers if spec.image.child not in workload.fetched), None)
 
 
-def _plan_pull(workload: Workload, target: DesiredWorkload, now: float) -> Plan:
-    """No wanted container exists yet. While their images are on their way, what ran before keeps running."""
-    spec = next(item for item in target.all_containers if item.image.child not in workload.fetched)
+def _plan_pull(workload: Workload, target: DesiredWorkload, spec: ContainerSpec, now: float) -> Plan:
+    """Nothing that is wanted has run yet. While an image is on its way, what ran before keeps running."""
     kept = _keep_predecessor(workload, target, now)
     waiting = workload.pulls.waits(now)
     if waiting is not None:
@@ -159,9 +134,9 @@ def _keep_predecessor(workload: Workload, target: DesiredWorkload, now: float) -
     kept = Plan(phase=Phase.PULLING)
     if target.restart_policy is not RestartPolicy.ALWAYS:
         return kept
-    stand_in = _find_stand_in(workload)
-    running = {container.container for container in _in(stand_in, ContainerStatus.RUNNING)}
-    for container in _in(stand_in, ContainerStatus.EXITED):
+    stand_in = find_stand_in(workload)
+    running = {container.container for container in having(stand_in, ContainerStatus.RUNNING)}
+    for container in having(stand_in, ContainerStatus.EXITED):
         if container.container in running:
             continue
         waiting = workload.part(container.container).trouble.waits(now)
@@ -171,46 +146,80 @@ def _keep_predecessor(workload: Workload, target: DesiredWorkload, now: float) -
     return kept
 
 
-def _find_stand_in(workload: Workload) -> Containers:
-    """The containers of the spec that runs, or ran last, in place of the wanted one."""
-    mains = tuple(container for container in workload.others if container.kind is ContainerKind.MAIN)
-    found = _in(mains, ContainerStatus.RUNNING) or _in(mains, ContainerStatus.EXITED)
-    if not found:
-        return ()
-    mine = tuple(container for container in mains if container.spec_hash == found[-1].spec_hash)
-    return (*_in(mine, ContainerStatus.RUNNING), *_in(mine, ContainerStatus.EXITED))
+def _plan_preparation(workload: Workload, target: DesiredWorkload, spec: ContainerSpec, now: float) -> Plan:
+    """Make a container beside what runs: one that cannot be made, or is a lie, then costs no downtime."""
+    if spec.image.child not in workload.fetched:
+        return _plan_pull(workload, target, spec, now)
+    trouble = workload.preparation.get(spec.name, UNTROUBLED)
+    waiting = trouble.waits(now)
+    if waiting is None:
+        step = CreateContainer(workload=target, container=spec, start=False)
+        return Plan(phase=Phase.STARTING, step=step)
+    kept = _keep_predecessor(workload, target, now)
+    phase = _setback_phase(trouble)
+    return Plan(phase=phase, step=kept.step, wake_at=_earliest(waiting, kept.wake_at))
 
 
-def _plan_target(workload: Workload, target: DesiredWorkload, settings: Settings, now: float) -> Plan:
+def _plan_target(workload: Workload, target: DesiredWorkload, now: float) -> Plan:
     """Of what is wanted one exists, or all can be made."""
     chosen = {
-        spec.name: _choose(found)
+        spec.name: choose(found)
         for spec in target.all_containers
-        if (found := _named(spec.name, workload.current))
+        if (found := named(spec.name, workload.current))
     }
     surplus = tuple(item for item in workload.current if chosen[item.container] is not item)
-    for rival in (*surplus, *workload.others):
-        if rival.status is ContainerStatus.RUNNING:
-            return Plan(phase=Phase.STARTING, step=_stop(rival, target.termination_grace_seconds))
+    begun = has_begun(workload)
+    ready = workload.prepared & chosen.keys()
+    unready = next((spec for spec in target.all_containers if spec.name not in ready), None)
+    if not begun and unready is not None and find_stand_in(workload):
+        return _plan_preparation(workload, target, unready, now)
+    if workload.is_on_trial and workload.trial_since is None and not begun:
+        workload = replace(workload, parts={})  # what its predecessor suffered makes it not wait
+    rivals = having((*surplus, *workload.others), ContainerStatus.RUNNING)
+    if runs_beside(workload):
+        rivals = having(surplus, ContainerStatus.RUNNING)
+    planned = _plan_parts(workload, target, chosen, now)
+    if rivals:
+        settled = planned.phase is Phase.RUNNING and target.update_method is UpdateMethod.START_FIRST
+        then = None if begun else planned.step
+        step = _give_way(workload, target, rivals, then if isinstance(then, StartContainer) else None)
+        return Plan(phase=Phase.RUNNING if settled else Phase.STARTING, step=step)
     if surplus:
         return Plan(phase=Phase.STARTING, step=_remove(surplus[0]))
     stranded = _find_stranded(workload)
     if stranded:
         return Plan(phase=Phase.STARTING, step=_stop(stranded[0], target.termination_grace_seconds))
-    planned = _plan_parts(workload, target, chosen, now)
-    if planned.phase is not Phase.RUNNING or planned.step is not None or not workload.others:
-        return planned
-    healthy_at = (now if workload.ready_since is None else workload.ready_since) + settings.healthy_after
-    if now < healthy_at:
-        return replace(planned, wake_at=_earliest(healthy_at, planned.wake_at))
-    return replace(planned, step=_remove(workload.others[0]))
+    proven = workload.kept_good == workload.spec_hash
+    if planned.phase is Phase.RUNNING and planned.step is None and workload.others and proven:
+        return replace(planned, step=_remove(workload.others[0]))
+    return planned
+
+
+def _give_way(
+    workload: Workload, target: DesiredWorkload, rivals: Containers, start: StartContainer | None
+) -> Step:
+    """Stop one after the other, and have the successor started the moment the last one has ended."""
+    record = workload.record
+    first, *others = (
+        _stop(
+            rival,
+            (
+                record.good if record.good is not None and rival.spec_hash == record.good_hash else target
+            ).termination_grace_seconds,
+        )
+        for rival in rivals
+    )
+    then: StartContainer | StopContainer | None = start
+    for stop in reversed(others):
+        then = replace(stop, then=then)
+    return replace(first, then=then)
 
 
 def _find_stranded(workload: Workload) -> Containers:
     """What runs in a pod whose network has ended: only a start of all gives it a new one."""
-    if not _in(workload.infra, ContainerStatus.EXITED):
+    if not having(workload.infra, ContainerStatus.EXITED):
         return ()
-    return _in(workload.current, ContainerStatus.RUNNING)
+    return having(workload.current, ContainerStatus.RUNNING)
 
 
 def _plan_parts(
@@ -254,7 +263,8 @@ def _plan_part(
         return Plan(phase=_setback_phase(trouble), wake_at=waiting)
     if container is None:
         return Plan(phase=Phase.STARTING, step=CreateContainer(workload=target, container=spec))
-    first = None if ended else FirstStart(workload=target, container=spec)
+    ready = ended or spec.name in workload.prepared
+    first = None if ready else FirstStart(workload=target, container=spec)
     return Plan(phase=Phase.STARTING, step=_start(container, first))
 
 
@@ -287,11 +297,6 @@ def _plan_part_pull(workload: Workload, spec: ContainerSpec, now: float) -> Plan
     return Plan(phase=Phase.PULLING, pull=PullImage(uid=workload.uid, image=spec.image))
 
 
-def _choose(current: Containers) -> ObservedContainer:
-    running = _in(current, ContainerStatus.RUNNING)
-    return running[0] if running else current[0]
-
-
 def _setback_phase(trouble: Trouble) -> Phase:
     lasting = trouble.setback is not None and not explain(trouble.setback.reason).transient
     return Phase.FAILED if lasting else Phase.BACKING_OFF
@@ -301,19 +306,11 @@ def _earliest(moment: float, other: float | None) -> float:
     return moment if other is None else min(moment, other)
 
 
-def _named(name: str, containers: Containers) -> Containers:
-    return tuple(container for container in containers if container.container == name)
-
-
-def _in(containers: Containers, status: ContainerStatus) -> Containers:
-    return tuple(container for container in containers if container.status is status)
-
-
-def _start(container: ObservedContainer, first: FirstStart | None) -> Step:
+def _start(container: ObservedContainer, first: FirstStart | None) -> StartContainer:
     return StartContainer(uid=container.uid, container_id=container.container_id, first=first)
 
 
-def _stop(container: ObservedContainer, grace: int) -> Step:
+def _stop(container: ObservedContainer, grace: int) -> StopContainer:
     return StopContainer(uid=container.uid, container_id=container.container_id, grace=grace)
 
 

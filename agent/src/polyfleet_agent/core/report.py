@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from polyfleet_agent.core.actions import PublishReported
+from polyfleet_agent.core.causes import find_cause
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
-from polyfleet_agent.core.state import Setback, State, Trouble, Workload
+from polyfleet_agent.core.memory import FailedRelease
+from polyfleet_agent.core.state import State, Trouble, Workload
 from polyfleet_shared.messages import Condition, ContainerReport, Phase, WorkloadReport
-from polyfleet_shared.reasons import Reason, explain
+from polyfleet_shared.reasons import Reason
 
 _TELLS_WHY = frozenset({Phase.BACKING_OFF, Phase.FAILED, Phase.STOPPING})
 _TELLS_PROBE = frozenset({Phase.STARTING, Phase.RUNNING})
@@ -29,33 +31,6 @@ def is_news(before: PublishReported | None, after: PublishReported) -> bool:
     return before is None or _timeless(before) != _timeless(after)
 
 
-def cause(workload: Workload) -> Setback | None:
-    """Why the workload is not where it should be: its pull's setback until the images are there.
-
-    Of the setbacks of several containers, one that will last.
-    """
-    found = _find_cause(workload)
-    return None if found is None else found[1]
-
-
-def _find_cause(workload: Workload) -> tuple[str, Setback] | None:
-    """The cause, and the name of the container that it is of; empty where it is of none alone."""
-    if workload.pulls.setback is not None and _awaits_image(workload):
-        return "", workload.pulls.setback
-    troubles = {"": workload.steps, **{name: part.trouble for name, part in workload.parts.items()}}
-    setbacks = [(name, trouble.setback) for name, trouble in troubles.items() if trouble.setback is not None]
-    lasting = [item for item in setbacks if not explain(item[1].reason).transient]
-    return next(iter(lasting or setbacks), None)
-
-
-def _awaits_image(workload: Workload) -> bool:
-    made = {container.container for container in workload.current}
-    return workload.target is not None and any(
-        spec.name not in made and spec.image.child not in workload.fetched
-        for spec in workload.target.all_containers
-    )
-
-
 def _timeless(published: PublishReported) -> PublishReported:
     return replace(published, workloads=tuple(map(_forget_time, published.workloads)))
 
@@ -71,6 +46,8 @@ def _conditions(state: State) -> tuple[Condition, ...]:
     troubles = [state.runtime.trouble]
     if state.saving is not None:
         troubles.append(state.saving.trouble)
+    if state.recording is not None:
+        troubles.append(state.recording.trouble)
     found = [_condition(trouble) for trouble in troubles]
     return tuple(item for item in (*found, state.refused) if item is not None)
 
@@ -88,7 +65,7 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
         uid=workload.uid,
         namespace=workload.namespace,
         name=workload.name,
-        release="" if workload.target is None else workload.target.release,
+        release="" if workload.wanted is None else workload.wanted.release,
         phase=workload.phase,
         ready_seconds=int(now - since) if ready else 0,
         restarts=workload.restarts,
@@ -102,10 +79,11 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
     if workload.hold is not None:
         held_phase = Phase.HELD if workload.target is None else workload.phase
         return replace(base, phase=held_phase, reason=workload.hold.reason, message=workload.hold.message)
-    found = _find_cause(workload)
-    if found is not None and workload.phase in _TELLS_WHY:
-        container, why = found
-        return replace(base, reason=why.reason, message=why.message, container=container)
+    if workload.failure is not None:
+        return _report_rolled_back(base, workload, workload.failure)
+    why = find_cause(workload)
+    if why is not None and workload.phase in _TELLS_WHY:
+        return replace(base, reason=why.setback.reason, message=why.setback.message, container=why.container)
     unready = workload.unready if workload.phase in _TELLS_PROBE else None
     if unready is None:
         return base
@@ -114,11 +92,34 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
     return replace(base, reason=Reason.PROBE_FAILED, message=unready.words, container=unready.container)
 
 
+def _report_rolled_back(base: WorkloadReport, workload: Workload, failure: FailedRelease) -> WorkloadReport:
+    """What runs is not what the device was told to run, however well it does."""
+    runs = any(
+        item.status is ContainerStatus.RUNNING and item.kind is ContainerKind.MAIN
+        for item in workload.current
+    )
+    good = "" if workload.target is None else workload.target.release
+    message, why = failure.message, find_cause(workload)
+    if why is not None and workload.phase in _TELLS_WHY:
+        trouble = f"{why.setback.reason}, {why.setback.message}"
+        message = f"{message}; {good}, to which it went back, does not run either: {trouble}"
+    return replace(
+        base,
+        phase=Phase.ROLLED_BACK,
+        reason=failure.reason,
+        message=message,
+        container=failure.container,
+        ready_seconds=0,
+        fallback=good if runs else "",
+    )
+
+
 def _report_container(container: ObservedContainer, workload: Workload) -> ContainerReport:
     spec = None if workload.target is None else workload.target.container(container.container)
     image = None if spec is None else spec.image
     # One of another spec may be of the same image: it shows that the image is there, not that this runs.
-    proven = image is not None and container in workload.current and container.proves(image)
+    wanted = workload.failure is None and container in workload.current
+    proven = image is not None and wanted and container.proves(image)
     return ContainerReport(
         name=container.container,
         container_id=container.container_id,

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -14,7 +15,7 @@ from polyfleet_agent.core.actions import (
     Step,
     StopContainer,
 )
-from polyfleet_agent.core.containers import ObservedContainer
+from polyfleet_agent.core.containers import ContainerStatus, ObservedContainer
 from polyfleet_agent.core.events import (
     ContainersListed,
     ContainersNotListed,
@@ -24,9 +25,11 @@ from polyfleet_agent.core.events import (
     StepFailed,
     StepSucceeded,
 )
+from polyfleet_agent.core.gate import begin_trial
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.observation import Observed, happening_of, observe, observe_stop, set_back
 from polyfleet_agent.core.state import UNTROUBLED, Settings, State, Trouble, Workload
+from polyfleet_agent.core.succession import has_begun
 from polyfleet_agent.core.transition import Transition
 from polyfleet_shared.messages import EventKind
 from polyfleet_shared.reasons import Reason
@@ -86,13 +89,22 @@ def take_listing(state: State, event: ContainersListed, now: float) -> Transitio
             seen = observe(workload, by_uid.get(uid, ()), state.settings, now)
             workloads[uid] = seen.workload
             happenings += seen.happenings
-    if state.runtime.trouble.setback is not None:
+    if state.runtime.lost_at is not None:
+        workloads = _make_up_for(workloads, now - state.runtime.lost_at)
         happenings.insert(0, Happening(kind=EventKind.RUNTIME_FOUND, message="Podman answers again"))
-    view = replace(state.runtime, listing=None, listed=event.number, trouble=UNTROUBLED)
+    view = replace(state.runtime, listing=None, listed=event.number, trouble=UNTROUBLED, lost_at=None)
     return Transition(
         state=replace(state, runtime=view, workloads=workloads),
         actions=tuple(RecordEvent(happening=item) for item in happenings),
     )
+
+
+def _make_up_for(workloads: Mapping[str, Workload], seconds: float) -> dict[str, Workload]:
+    """No release is to blame for the time in which nothing was seen of it."""
+    return {
+        uid: item if item.trial_since is None else replace(item, trial_since=item.trial_since + seconds)
+        for uid, item in workloads.items()
+    }
 
 
 def lose(state: State, event: ContainersNotListed, now: float) -> Transition:
@@ -146,26 +158,62 @@ def take_step(state: State, event: StepSucceeded | StepFailed, now: float) -> Tr
     step = workload.step
     over = replace(workload, step=None, listing=state.runtime.numbers + 1)
     after = want_listing(_put(state, over))
+    if isinstance(event, StepFailed) and event.reason is Reason.PODMAN_UNAVAILABLE:
+        return _lost(after, event.reason, event.message, now)
+    if not _is_its_own(over, step):
+        return Transition(state=after)
     match event:
+        case StepSucceeded() if isinstance(step, StopContainer) and step.then is not None:
+            # What has just ended is known to have; its successor is not kept waiting for a listing.
+            done = _take_success(over, step, state.settings, now)
+            following = begin_trial(replace(done.workload, step=step.then), step.then, now)
+            told = tuple(RecordEvent(happening=item) for item in done.happenings)
+            return Transition(state=_put(state, following), actions=(step.then, *told))
         case StepSucceeded():
             done = _take_success(over, step, state.settings, now)
             told = tuple(RecordEvent(happening=item) for item in done.happenings)
             return Transition(state=_put(after, done.workload), actions=(*_removed(workload), *told))
-        case StepFailed(reason=Reason.PODMAN_UNAVAILABLE):
-            return _lost(after, event.reason, event.message, now)
         case StepFailed():
             return _take_failure(after, over, step, event, now)
 
 
+def _is_its_own(workload: Workload, step: Step) -> bool:
+    """Whether what came of a step says something about what is worked towards now, or stands in for it.
+
+    A document may have come while it was under way.
+    """
+    match step:
+        case CreateContainer(workload=made_for):
+            return made_for.spec_hash == workload.spec_hash
+        case StartContainer(container_id=container_id):
+            counting = workload.current if has_begun(workload) else workload.containers
+            return any(item.container_id == container_id and not _is_new(item, workload) for item in counting)
+        case StopContainer() | RemoveContainer():
+            return True
+        case _:
+            assert_never(step)
+
+
+def _is_new(container: ObservedContainer, workload: Workload) -> bool:
+    """Whether it is of another spec that has never run: nothing that could stand in."""
+    return container not in workload.current and not container.started_at
+
+
 def _take_success(workload: Workload, step: Step, settings: Settings, now: float) -> Observed:
     match step:
+        case CreateContainer(container=ContainerSpec(name=name), start=False):
+            preparation = {other: item for other, item in workload.preparation.items() if other != name}
+            prepared = workload.prepared | {name}
+            return Observed(workload=replace(workload, prepared=prepared, preparation=preparation))
         case CreateContainer(container=ContainerSpec(name=name)):
             return Observed(workload=workload.with_part(name, workload.part(name).at_rest))
         case StartContainer(container_id=started):
             name = _name(workload, started)
             return Observed(workload=workload.with_part(name, workload.part(name).at_rest))
         case StopContainer(container_id=stopped):
-            return observe_stop(replace(workload, steps=UNTROUBLED), stopped, settings, now)
+            containers = tuple(_end(item, stopped) for item in workload.containers)
+            ended = replace(workload, containers=containers, steps=UNTROUBLED)
+            return observe_stop(ended, stopped, settings, now)
         case RemoveContainer():
             return Observed(workload=replace(workload, steps=UNTROUBLED))
         case _:
@@ -175,10 +223,17 @@ def _take_success(workload: Workload, step: Step, settings: Settings, now: float
 def _take_failure(state: State, workload: Workload, step: Step, event: StepFailed, now: float) -> Transition:
     match step:
         case CreateContainer(container=spec):
+            workload = replace(workload, prepared=workload.prepared - {spec.name})
             if event.reason is Reason.IMAGE_NOT_FOUND:
                 # Somebody pruned it since it was pulled.
                 workload = replace(workload, fetched=workload.fetched - {spec.image.child})
-            failed, before = _set_part_back(state, workload, spec.name, event, now)
+            if not step.start:
+                before = workload.preparation.get(spec.name, UNTROUBLED)
+                seed = state.settings.seed(f"{event.uid}/{spec.name}")
+                trouble = set_back(before, event.reason, event.message, seed=seed, now=now)
+                failed = replace(workload, preparation={**workload.preparation, spec.name: trouble})
+            else:
+                failed, before = _set_part_back(state, workload, spec.name, event, now)
         case StartContainer(container_id=container_id):
             failed, before = _set_part_back(state, workload, _name(workload, container_id), event, now)
         case StopContainer() | RemoveContainer():
@@ -214,11 +269,19 @@ def _name(workload: Workload, container_id: str) -> str:
 def _lost(state: State, reason: Reason, message: str, now: float) -> Transition:
     known = state.runtime.trouble
     trouble = set_back(known, reason, message, seed=state.settings.seed("runtime"), now=now)
-    lost = replace(state, runtime=replace(state.runtime, trouble=trouble))
+    since = now if state.runtime.lost_at is None else state.runtime.lost_at
+    lost = replace(state, runtime=replace(state.runtime, trouble=trouble, lost_at=since))
     if known.setback is not None:
         return Transition(state=lost)
     happening = Happening(kind=EventKind.RUNTIME_LOST, reason=reason, message=message)
     return Transition(state=lost, actions=(RecordEvent(happening=happening),))
+
+
+def _end(container: ObservedContainer, container_id: str) -> ObservedContainer:
+    """A container as it is known to be once its stop has succeeded."""
+    if container.container_id != container_id:
+        return container
+    return replace(container, status=ContainerStatus.EXITED)
 
 
 def _put(state: State, workload: Workload) -> State:

@@ -7,6 +7,7 @@ from typing import Final
 from polyfleet_agent.core.actions import PublishReported, Step
 from polyfleet_agent.core.containers import ContainerKind, ObservedContainer
 from polyfleet_agent.core.health import Health, Run
+from polyfleet_agent.core.memory import NOTHING_REMEMBERED, FailedRelease, Record
 from polyfleet_shared.desired import DesiredDocument
 from polyfleet_shared.messages import Condition, Phase, PullProgress
 from polyfleet_shared.probes import ProbeKind
@@ -19,9 +20,9 @@ class Settings:
     """Durations in seconds.
 
     `report_interval` bounds the age of `readySeconds`; `resync_interval` how long a change that the
-    runtime did not tell can go unseen; `healthy_after` is how long a new container must
-    run before its predecessor is removed; `stable_after` how long one must run before its earlier
-    failures are forgotten; `crash_loop_after` counts the ends in a row that make a crash loop;
+    runtime did not tell can go unseen; `least_soak` is how long new containers must be ready before they
+    have passed the gate where their workload asks for no time; `stable_after` how long one must run before
+    its earlier failures are forgotten; `crash_loop_after` counts the ends in a row that make a crash loop;
     `probes_at_once` bounds the probes under way.
     """
 
@@ -29,7 +30,7 @@ class Settings:
     report_interval: float = 30.0
     telemetry_interval: float = 60.0
     resync_interval: float = 120.0
-    healthy_after: float = 10.0
+    least_soak: float = 10.0
     stable_after: float = 600.0
     crash_loop_after: int = 3
     probes_at_once: int = 8
@@ -111,20 +112,31 @@ class Unready:
 class Workload:
     """One workload on this device.
 
-    `target` is what shall run, and `spec_hash` its hash: without a target the workload is to be
-    removed, unless `hold` says that nothing is to be done. A held workload keeps the target it had.
+    `wanted` is what the document asks for. `target` is what the device works towards, and `spec_hash` its
+    hash: what is wanted or, if that failed the gate (`failure`), the last good release in its place. Without
+    a target the workload is to be removed, unless `hold` says that nothing is to be done. A held workload
+    keeps the target it had. `record` is what is remembered; the disk knows `kept_good` as the spec of the
+    last good release. `trial_since` is when the target was first started (monotonic), None before it and
+    while that is unknown; `prepared` are its containers that were made, looked into and not started.
     `containers` are as last listed; `listing` is the number of the earliest listing that may replace
     them (one that began before our own last step is stale). `fetched` are the children known to be in the
-    store. Pulls, the making way for others (`steps`) and each of the `parts` fail and wait apart from each
-    other, so that what runs is looked after while its successor's image cannot be had. `endings` are the
-    ends that were counted, or were our own doing: by container, which of its starts it was that ended.
+    store. Pulls, the making of each container beside what runs (`preparation`), the making way for others
+    (`steps`) and each of the `parts` fail and wait apart from each other, so that what runs is looked after
+    while its successor cannot be had. `endings` are the ends that were counted, or were our own doing: by
+    container, which of its starts it was that ended.
     """
 
     uid: str
     namespace: str
     name: str
+    wanted: DesiredWorkload | None = None
     target: DesiredWorkload | None = None
     spec_hash: str = ""
+    failure: FailedRelease | None = None
+    record: Record = NOTHING_REMEMBERED
+    kept_good: str = ""
+    trial_since: float | None = None
+    prepared: frozenset[str] = frozenset()
     hold: HeldWorkload | None = None
     containers: tuple[ObservedContainer, ...] = ()
     listing: int = 0
@@ -133,6 +145,7 @@ class Workload:
     pulling: Pulling | None = None
     fetched: frozenset[str] = frozenset()
     pulls: Trouble = UNTROUBLED
+    preparation: Mapping[str, Trouble] = field(default_factory=dict)
     steps: Trouble = UNTROUBLED
     parts: Mapping[str, Part] = field(default_factory=dict)
     endings: Mapping[str, str] = field(default_factory=dict)
@@ -178,6 +191,11 @@ class Workload:
                 return Unready(container=name, words=words if alone else f"{name}: {words}")
         return None
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether the target has yet to pass the gate."""
+        return self.spec_hash != self.record.good_hash
+
     def part(self, name: str) -> Part:
         return self.parts.get(name, NEW_PART)
 
@@ -217,11 +235,25 @@ class PendingDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Records on their way to the disk; with a setback the disk refused them and is asked again.
+
+    `under_way` is true while the disk has not answered.
+    """
+
+    number: int
+    records: Mapping[str, Record]
+    under_way: bool = True
+    trouble: Trouble = UNTROUBLED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeView:
     """What is known of the runtime.
 
     `listing` is the number of the listing under way, None if there is none; `again` asks for another
-    after it. `listed` is the number of the last that succeeded, 0 before the first.
+    after it. `listed` is the number of the last that succeeded, 0 before the first. `lost_at` is when it
+    ceased to answer (monotonic), None while it answers.
     """
 
     numbers: int = 0
@@ -230,6 +262,7 @@ class RuntimeView:
     listed: int = 0
     trouble: Trouble = UNTROUBLED
     resync_at: float = 0.0
+    lost_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,11 +288,15 @@ class State:
     """The whole agent. `document` is on disk; `saving` is not yet, and nothing is done for it.
 
     `probing` are the probes under way, by the numbers that `probes` counts.
+    `recorded` are the records as the disk has them, by uid.
     """
 
     settings: Settings
     document: DesiredDocument | None = None
     saving: PendingDocument | None = None
+    recorded: Mapping[str, Record] = field(default_factory=dict)
+    recording: Recording | None = None
+    recordings: int = 0
     refused: Condition | None = None
     connection: int | None = None
     runtime: RuntimeView = RuntimeView()

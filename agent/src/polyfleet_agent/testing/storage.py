@@ -18,6 +18,7 @@ class MemoryDisk:
     boot: int = 0
     machine_id: str = ""
     desired: bytes | None = None
+    records: bytes | None = None
     notices: list[str] = field(default_factory=list)
     spool: EventLog | None = None
     full: bool = False
@@ -41,6 +42,11 @@ class MemoryDisk:
         """Damage the desired document and the copy before it."""
         self.desired = None
         self.notices.append("memory/desired.json was torn")
+
+    def tear_records(self) -> None:
+        """Damage what is remembered of releases, and the copy before it."""
+        self.records = None
+        self.notices.append("memory/releases.json was torn")
 
 
 class MemoryState:
@@ -66,11 +72,17 @@ class MemoryState:
         disk.boot += 1
         disk.machine_id = self._machine_id or disk.machine_id
         identity = Identity(incarnation=f"incarnation-{disk.incarnations}", boot=disk.boot)
-        return Recovered(identity=identity, desired=disk.desired, notices=tuple(notices))
+        return Recovered(
+            identity=identity, desired=disk.desired, notices=tuple(notices), records=disk.records
+        )
 
     def save_desired(self, payload: bytes) -> None:
         self.disk.write()
         self.disk.desired = payload
+
+    def save_records(self, payload: bytes) -> None:
+        self.disk.write()
+        self.disk.records = payload
 
     def close(self) -> None:
         if self._open:
