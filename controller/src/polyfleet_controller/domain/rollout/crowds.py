@@ -52,15 +52,30 @@ class Tally:
 
 @dataclass(slots=True)
 class Crowd:
-    """A stratum, its members, and how they are. `members` change while it is looked at."""
+    """A stratum, its members, and how they are. `members` change while it is looked at, by `put` alone.
+
+    `places` remembers where in the order devices have been drawn.
+    """
 
     stratum: Stratum
     target: int
     members: dict[str, Member]
     sightings: Mapping[str, Sighting]
+    places: dict[str, tuple[bool, bytes, str]] = field(default_factory=dict)
+    _tally: Tally | None = None
+
+    def put(self, member: Member) -> None:
+        """Something about one of the members has changed."""
+        self.members[member.device] = member
+        self._tally = None
 
     def count(self) -> Tally:
         """How many are where, now."""
+        if self._tally is None:
+            self._tally = self._count()
+        return self._tally
+
+    def _count(self) -> Tally:
         tally = Tally()
         for device, member in self.members.items():
             self._count_state(tally, device, member)

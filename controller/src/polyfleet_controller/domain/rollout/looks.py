@@ -42,15 +42,18 @@ def look(rollout: Rollout, looked: Looked, minutes: Minutes) -> Rollout:
 
 
 def _judge(rollout: Rollout, crowd: Crowd, now: datetime) -> None:
+    is_open = crowd.stratum.status.is_open
     for device, member in crowd.members.items():
-        crowd.members[device] = judge(
+        judged = judge(
             member,
             crowd.sightings[device],
             target=rollout.revision,
             seconds=rollout.progress_deadline_seconds,
-            is_open=crowd.stratum.status.is_open,
+            is_open=is_open,
             now=now,
         )
+        if judged is not member:
+            crowd.put(judged)
 
 
 def _open_doors(rollout: Rollout, crowds: Sequence[Crowd], looked: Looked, now: datetime) -> Doors:

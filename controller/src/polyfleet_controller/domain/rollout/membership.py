@@ -70,8 +70,9 @@ def _join(rollout: Rollout, device: str, sighting: Sighting, now: datetime) -> M
     platform, as a device does that had it before it became one of another platform.
     """
     joined = rollout.is_begun
-    default = rollout.find_default(sighting.platform)
-    revision = default if joined or sighting.revision in (None, rollout.revision) else sighting.revision
+    revision = sighting.revision
+    if joined or revision in (None, rollout.revision):
+        revision = rollout.find_default(sighting.platform)
     attempt = sighting.attempt if sighting.revision == revision else 1
     member = Member(
         device=device,

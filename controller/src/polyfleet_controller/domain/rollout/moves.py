@@ -12,7 +12,7 @@ def release(crowd: Crowd, devices: Iterable[str], wave: int | None, minutes: Min
     """Give these devices the target, as a part of this wave."""
     for device in devices:
         member = crowd.members[device]
-        crowd.members[device] = replace(
+        released = replace(
             member,
             revision=crowd.target,
             attempt=member.tries + 1,
@@ -23,6 +23,7 @@ def release(crowd: Crowd, devices: Iterable[str], wave: int | None, minutes: Min
             prefetching=False,
             condition=None,
         )
+        crowd.put(released)
         minutes.given[device] = crowd.target
 
 
@@ -31,9 +32,7 @@ def pass_over(crowd: Crowd, minutes: Minutes) -> None:
     for device, member in crowd.members.items():
         sighting = crowd.sightings[device]
         if sighting.unaffected and sighting.revision == member.revision != crowd.target:
-            crowd.members[device] = replace(
-                member, revision=crowd.target, state=MemberState.SUCCEEDED, prefetching=False
-            )
+            crowd.put(replace(member, revision=crowd.target, state=MemberState.SUCCEEDED, prefetching=False))
             minutes.given[device] = crowd.target
 
 
@@ -42,7 +41,7 @@ def send_back(crowd: Crowd, minutes: Minutes) -> None:
     base = crowd.stratum.base
     for device, member in crowd.members.items():
         if member.revision == crowd.target:
-            crowd.members[device] = _send_back(member, base)
+            crowd.put(_send_back(member, base))
             minutes.given[device] = base
 
 
@@ -64,5 +63,5 @@ def stop_prefetching(crowd: Crowd, minutes: Minutes) -> None:
     """What is not to come needs not be ready."""
     for device, member in crowd.members.items():
         if member.prefetching:
-            crowd.members[device] = replace(member, prefetching=False)
+            crowd.put(replace(member, prefetching=False))
             minutes.prefetching.append(device)

@@ -12,12 +12,12 @@ from polyfleet_controller.domain.rollout.turns import Doors, draw, find_quota
 
 def prefetch(rollout: Rollout, crowd: Crowd, doors: Doors, minutes: Minutes) -> None:
     """Tell those to download that come next, within the windows and limits for downloads."""
-    for device in _find_next(rollout, crowd, crowd.count()):
+    for device in [*_find_next(rollout, crowd, crowd.count())]:
         sighting = crowd.sightings[device]
         opening = doors.download.find_opening(sighting.time_zone)
         if opening is None and doors.pulls.allows(sighting):
             doors.note_pull(crowd, device)
-            crowd.members[device] = replace(crowd.members[device], prefetching=True)
+            crowd.put(replace(crowd.members[device], prefetching=True))
             minutes.prefetching.append(device)
 
 

@@ -1,7 +1,7 @@
 """Whose turn it is: the order of a stratum's devices, and what those wait for that may not go yet."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -81,15 +81,15 @@ def take_turns(rollout: Rollout, crowd: Crowd, tally: Tally, doors: Doors, *, wa
     return turns
 
 
-def draw(rollout: Rollout, crowd: Crowd, devices: Iterable[str]) -> list[str]:
+def draw(rollout: Rollout, crowd: Crowd, devices: Collection[str]) -> list[str]:
     """The order of these devices: drawn anew for each release, those that joined last."""
+    places = crowd.places
     seed = f"{rollout.workload}/{rollout.revision}/".encode()
-
-    def place(device: str) -> tuple[bool, bytes, str]:
-        drawn = hashlib.blake2b(seed + device.encode(), digest_size=8).digest()
-        return (crowd.members[device].joined, drawn, device)
-
-    return sorted(devices, key=place)
+    for device in devices:
+        if device not in places:
+            drawn = hashlib.blake2b(seed + device.encode(), digest_size=8).digest()
+            places[device] = (crowd.members[device].joined, drawn, device)
+    return sorted(devices, key=places.__getitem__)
 
 
 def find_quota(rollout: Rollout, wave: int, counted: int) -> int:

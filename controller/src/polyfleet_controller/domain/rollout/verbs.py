@@ -147,9 +147,9 @@ def _resume(rollout: Rollout, minutes: Minutes) -> Rollout:
             crowd.stratum = replace(
                 stratum, status=StratumStatus.ADVANCING, wave_began_at=began, waits_for=_A_LOOK, reason=""
             )
-            for device, member in crowd.members.items():
+            for member in crowd.members.values():
                 if member.state is MemberState.FAILED:
-                    crowd.members[device] = replace(member, wave=None)
+                    crowd.put(replace(member, wave=None))
         elif rollout.paused_at is not None and stratum.wave_began_at is not None:
             began = stratum.wave_began_at + (minutes.now - rollout.paused_at)
             crowd.stratum = replace(stratum, wave_began_at=began)
@@ -191,9 +191,9 @@ def _retry(rollout: Rollout, platforms: frozenset[Platform] | None, minutes: Min
         if not _can_retry(rollout, stratum):
             continue
         crowd = _crowd(rollout, stratum)
-        for device, member in crowd.members.items():
+        for member in crowd.members.values():
             if member.state is MemberState.FAILED:
-                crowd.members[device] = replace(member, state=MemberState.WAITING, wave=None, condition=None)
+                crowd.put(replace(member, state=MemberState.WAITING, wave=None, condition=None))
         crowd.stratum = _begin_again(stratum)
         minutes.note(stratum.platform, "retried")
         rollout = _put(rollout, crowd)
