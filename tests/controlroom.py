@@ -21,6 +21,7 @@ from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rescheduling import Rescheduling
+from polyfleet_controller.services.rollouts import Rollouts
 from polyfleet_controller.services.views import Applied, DeviceDetail, DeviceView, WorkloadDetail
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
@@ -138,6 +139,7 @@ class ControlRoom:
         self.preflights = Preflights(database, self.shelf)
         self.workloads = Workloads(database, self.shelf, self._wake)
         self.rescheduling = Rescheduling(database, self._wake)
+        self.rollouts = Rollouts(database, self._wake)
         self.placement_reasons = PlacementReasons(database)
 
     def _wake(self) -> None:
@@ -165,6 +167,11 @@ class ControlRoom:
             if message.channel is Channel.DESIRED and message.payload
         }
 
+    def advance(self) -> dict[str, DesiredDocument]:
+        """Bring rollouts on, and publish all that is due; give the documents by device."""
+        self.rollouts.advance(now=self.now)
+        return self.deliver_documents()
+
     def apply(
         self, name: str = "hello", *, tag: str = "1", on_uncovered: str = "refuse", **container: object
     ) -> Applied:
@@ -187,9 +194,9 @@ class ControlRoom:
         self.settle(*voices)
 
     def settle(self, *voices: "Voice") -> None:
-        """Deliver documents and let these devices carry them out, until nothing is due."""
+        """Deliver documents and let these devices carry them out, until nothing is due and rollouts end."""
         known = {voice.name: voice for voice in voices}
-        while documents := self.deliver_documents():
+        while documents := self.advance():
             heard = [known[name] for name in documents if name in known]
             for voice in heard:
                 voice.obey(documents[voice.name])
@@ -329,7 +336,7 @@ def run(workload: DesiredWorkload) -> WorkloadReport:
         name=workload.name,
         release=workload.release,
         phase=Phase.RUNNING,
-        ready_seconds=1,
+        ready_seconds=max(1, workload.min_ready_seconds),
         containers=tuple(
             ContainerReport(
                 name=container.name,

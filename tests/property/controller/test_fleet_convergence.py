@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controlroom import PLATFORMS, REPOSITORY, ControlRoom, Voice, digest, index
+from controlroom import PLATFORMS, REPOSITORY, ControlRoom, Voice, digest, index, manifest
 from polyfleet_controller.services.errors import DevicesUncoveredError, NotFoundError
 from polyfleet_controller.services.pages import PageRequest
 from polyfleet_controller.services.ports import RegistryFailure
@@ -26,6 +26,7 @@ from polyfleet_shared.reasons import Reason
 NAMES = ("dev-0", "dev-1", "dev-2")
 WORKLOADS = ("one", "two")
 TAGS = ("1", "2", "partial", "missing")
+LONG = 30 * 24 * 60 * 60  # no device fails for its deadline, whatever time passes
 MISSING = RegistryFailure(Reason.IMAGE_NOT_FOUND, "there is no such tag")
 
 devices = st.sampled_from(NAMES)
@@ -100,8 +101,10 @@ class Fleet(RuleBasedStateMachine):
     @rule(workload=workloads, tag=st.sampled_from(TAGS), policy=policies)
     def apply(self, workload: str, tag: str, policy: str) -> None:
         """What is refused changes nothing."""
+        document = manifest(workload, tag=tag, on_uncovered=policy)
+        document["spec"]["progressDeadlineSeconds"] = LONG
         try:
-            self.room.apply(workload, tag=tag, on_uncovered=policy)
+            self.room.workloads.apply(document, now=self.room.now)
         except DevicesUncoveredError:
             assert (tag, policy) == ("partial", "refuse")
             return
@@ -219,7 +222,7 @@ class Fleet(RuleBasedStateMachine):
             self.room.receive(*(voice.report() for voice in self.voices.values()))
 
     def _exchange(self) -> None:
-        while documents := self.room.deliver_documents():
+        while documents := self.room.advance():
             for name, document in documents.items():
                 self._obey(self.voices[name], document)
                 self.room.receive(self.voices[name].report())

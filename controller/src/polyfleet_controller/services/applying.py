@@ -6,12 +6,13 @@ from uuid import uuid4
 
 from polyfleet_controller.domain.images import NamedImage
 from polyfleet_controller.domain.manifest import WorkloadManifest
+from polyfleet_controller.services.advancing import release_workload
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.image_views import ImageCheck
-from polyfleet_controller.services.placements import Snapshot, place_workload, take_snapshot
+from polyfleet_controller.services.placements import Snapshot, take_snapshot
 from polyfleet_controller.services.preconditions import check_version
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
-from polyfleet_controller.services.releases import cut_release, note_failure
+from polyfleet_controller.services.releases import note_failure
 from polyfleet_controller.services.views import Change
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.workloads import (
@@ -90,6 +91,7 @@ def apply_manifest(
     manifest: WorkloadManifest,
     outcome: tuple[NamedImage, ...] | Condition,
     *,
+    by: str,
     now: datetime,
 ) -> Application:
     """Carry out a manifest, with what its images name now or why that is not known.
@@ -108,8 +110,7 @@ def apply_manifest(
     changed = False
     if intent.is_released:
         save_workload(connection, after)
-        cut_release(connection, after, outcome, now)
-        changed = place_workload(connection, after.uid, now=now, seen=snapshot)
+        changed = release_workload(connection, after, outcome, by=by, now=now, seen=snapshot)
     elif after != before:
         save_workload(connection, after)
     return Application(change=intent.change, preflight=intent.preflight, outbox_changed=changed)

@@ -16,9 +16,8 @@ from polyfleet_controller.domain.moved_tags import (
     releases_held_devices,
     renew,
 )
-from polyfleet_controller.services.placements import place_workload
+from polyfleet_controller.services.advancing import BY_ITSELF, release_workload
 from polyfleet_controller.services.ports import Registry, RegistryFailure
-from polyfleet_controller.services.releases import cut_release
 from polyfleet_controller.store.alarms import load_alarms, save_alarm
 from polyfleet_controller.store.assignments import (
     list_uncovered_workloads,
@@ -264,5 +263,4 @@ def _carry_out(connection: Connection, finding: _Finding, now: datetime) -> bool
         save_alarm(connection, uid, finding.revision, finding.after)
     if not finding.images:
         return False
-    cut_release(connection, finding.workload, finding.images, now)
-    return place_workload(connection, uid, now=now)
+    return release_workload(connection, finding.workload, finding.images, by=BY_ITSELF, now=now)

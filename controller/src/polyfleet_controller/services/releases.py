@@ -5,7 +5,6 @@ often; meanwhile an older release stays in force, or the devices are told why th
 image that leaves devices uncovered, where the manifest does not say what to do about them.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage, ResolvedImage
-from polyfleet_controller.domain.placement import Release
+from polyfleet_controller.services.advancing import BY_ITSELF, release_workload
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import place_workload, take_snapshot
@@ -24,8 +23,6 @@ from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.workloads import (
     StoredRelease,
     StoredWorkload,
-    add_release,
-    find_last_revision,
     find_next_due,
     find_workload,
     list_due,
@@ -33,8 +30,6 @@ from polyfleet_controller.store.workloads import (
     load_workload,
     save_workload,
 )
-from polyfleet_shared.codec import encode
-from polyfleet_shared.json_text import dump_json
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.reasons import Reason
 
@@ -168,8 +163,7 @@ def _conclude(
         snapshot = take_snapshot(connection)
         check = check_workload(connection, snapshot, workload.uid, manifest, outcome, now=now)
         if not is_refused(check):
-            cut_release(connection, workload, outcome, now)
-            return place_workload(connection, workload.uid, now=now, seen=snapshot)
+            return release_workload(connection, workload, outcome, by=BY_ITSELF, now=now, seen=snapshot)
         outcome = Condition(reason=Reason.NO_MATCHING_PLATFORM, message=describe_uncovered(check))
     return note_failure(connection, workload, outcome, now)
 
@@ -187,36 +181,3 @@ def note_failure(connection: Connection, workload: StoredWorkload, why: Conditio
         ),
     )
     return why != workload.failure and place_workload(connection, workload.uid, now=now)
-
-
-def cut_release(
-    connection: Connection, workload: StoredWorkload, images: tuple[NamedImage, ...], now: datetime
-) -> None:
-    """Make the images, with the newest manifest, the release in force; devices are placed by the caller."""
-    revision = find_last_revision(connection, workload.uid) + 1
-    release = Release(
-        release=_name(workload, revision, images),
-        revision=revision,
-        manifest=workload.manifest,
-        images=images,
-    )
-    add_release(connection, StoredRelease(workload=workload.uid, created_at=now, release=release))
-    save_workload(
-        connection,
-        replace(
-            workload,
-            observed_generation=workload.generation,
-            revision=revision,
-            failure=None,
-            attempts=0,
-            retry_at=None,
-        ),
-    )
-
-
-def _name(workload: StoredWorkload, revision: int, images: tuple[NamedImage, ...]) -> str:
-    """For a person by its revision; unique by its content, since a restored database counts anew."""
-    content = dump_json(
-        {"manifest": encode(workload.manifest), "images": [encode(each.image) for each in images]}
-    )
-    return f"{workload.name}-{revision}-{hashlib.sha256(content).hexdigest()[:8]}"

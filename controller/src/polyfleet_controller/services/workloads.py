@@ -7,6 +7,7 @@ from polyfleet_controller.domain.images import ImageReference, NamedImage, Resol
 from polyfleet_controller.domain.kubernetes.documents import read_workload
 from polyfleet_controller.domain.manifest import WorkloadManifest
 from polyfleet_controller.domain.sync import Standing
+from polyfleet_controller.services.advancing import UNNAMED
 from polyfleet_controller.services.applying import apply_manifest
 from polyfleet_controller.services.dry_runs import Verdict, try_manifest, try_manifests
 from polyfleet_controller.services.errors import NotFoundError
@@ -50,12 +51,12 @@ class Workloads:
         self._registry = registry
         self._on_change = on_change
 
-    def apply(self, document: JsonValue, *, now: datetime) -> Applied:
+    def apply(self, document: JsonValue, *, by: str = UNNAMED, now: datetime) -> Applied:
         """Create or change a workload by its manifest, with its release, where all devices are provided for.
 
         The manifest is one of ours, or a Pod, Deployment or DaemonSet of Kubernetes.
         The same manifest again cuts a new release if its tag names another image by now. A registry that has
-        no answer is no failure of this: the workload's condition tells of it.
+        no answer is no failure of this: the workload's condition tells of it. `by` is who wants it.
 
         Raises:
             DecodeError: everything that is wrong in the manifest.
@@ -66,7 +67,7 @@ class Workloads:
         manifest = read_workload(document)
         outcome = self._look_up(manifest)
         with self._database.begin() as connection:
-            done = apply_manifest(connection, manifest, outcome, now=now)
+            done = apply_manifest(connection, manifest, outcome, by=by, now=now)
             written = _find(connection, manifest.metadata.namespace, manifest.metadata.name)
             (view,) = _view(connection, [written])
         if done.outbox_changed:
