@@ -31,6 +31,7 @@ from polyfleet_controller.domain.pod_probes import (
     TcpSocketTemplate,
 )
 from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
+from polyfleet_controller.domain.pod_volumes import LocalObjectReference
 from polyfleet_controller.domain.quantities import Quantity
 from polyfleet_controller.domain.requirements import Operator, Requirement
 from polyfleet_controller.domain.scheduling.requests import WhenUnsatisfiable
@@ -47,6 +48,8 @@ from strategies import (
     names,
     repositories,
     request_paths,
+    secret_imports,
+    secret_variables,
     texts,
 )
 
@@ -136,6 +139,9 @@ probe_templates = st.builds(
     timeout_seconds=st.integers(1, 100),
     failure_threshold=st.integers(1, 100),
 )
+pull_secrets = st.sampled_from(["registry", "team.registry"]).map(
+    lambda name: LocalObjectReference(name=name)
+)
 containers = st.builds(
     ContainerTemplate,
     name=names.map(Name),
@@ -143,7 +149,10 @@ containers = st.builds(
     command=arguments,
     args=arguments,
     working_dir=st.none() | texts.map("/{}".format),
-    env=st.lists(environment_variables, max_size=3, unique_by=lambda each: each.name).map(tuple),
+    env_from=st.lists(secret_imports, max_size=2).map(tuple),
+    env=st.lists(environment_variables | secret_variables, max_size=3, unique_by=lambda each: each.name).map(
+        tuple
+    ),
     ports=st.lists(container_ports, max_size=1).map(tuple),
     resources=resources(),
     startup_probe=st.none() | probe_templates,
@@ -160,6 +169,7 @@ manifests = st.builds(
             spec=st.builds(
                 PodSpec,
                 containers=containers.map(lambda container: (container,)),
+                image_pull_secrets=st.lists(pull_secrets, max_size=2).map(tuple),
                 restart_policy=st.sampled_from(RestartPolicy),
                 termination_grace_period_seconds=st.integers(0, 86400),
                 host_network=st.booleans(),

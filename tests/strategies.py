@@ -49,6 +49,14 @@ from polyfleet_shared.probes import (
     TcpSocketAction,
 )
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.secrets import (
+    EnvFromSource,
+    EnvVarSource,
+    SecretEnvSource,
+    SecretFile,
+    SecretKeySelector,
+    SecretVolume,
+)
 from polyfleet_shared.workloads import (
     ContainerPort,
     ContainerSpec,
@@ -224,9 +232,8 @@ pinned_images = st.builds(
     size=counters,
 )
 
-environment_variables = st.builds(
-    EnvironmentVariable, name=st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True), value=texts
-)
+_variable_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True)
+environment_variables = st.builds(EnvironmentVariable, name=_variable_names, value=texts)
 
 port_numbers = st.integers(1, 65535)
 container_ports = st.builds(
@@ -258,7 +265,40 @@ config_map_volumes = st.builds(
         unique_by=lambda item: item.key,
     ).map(tuple),
 )
+# Short enough for Podman to have a name for every key.
+_secret_names = st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,5})?", fullmatch=True)
+_secret_keys = st.from_regex(r"[A-Za-z_.-]{0,5}[A-Za-z0-9]", fullmatch=True)
+_modes = st.integers(0, 0o777)
+
+secret_volumes = st.builds(
+    SecretVolume,
+    secret_name=_secret_names,
+    items=st.lists(
+        st.builds(SecretFile, key=_secret_keys, path=_secret_keys, mode=st.none() | _modes),
+        max_size=2,
+        unique_by=lambda item: item.path,
+    ).map(tuple),
+    default_mode=_modes,
+    optional=st.booleans(),
+)
+secret_variables = st.builds(
+    EnvironmentVariable,
+    name=_variable_names,
+    value_from=st.builds(
+        EnvVarSource,
+        secret_key_ref=st.builds(
+            SecretKeySelector, name=_secret_names, key=_secret_keys, optional=st.booleans()
+        ),
+    ),
+)
+secret_imports = st.builds(
+    EnvFromSource,
+    prefix=st.sampled_from(["", "DB_", "1-"]),
+    secret_ref=st.builds(SecretEnvSource, name=_secret_names, optional=st.booleans()),
+)
+
 volumes = st.one_of(
+    st.builds(Volume, name=names, secret=secret_volumes),
     st.builds(Volume, name=names, host_path=host_path_volumes),
     st.builds(Volume, name=names, empty_dir=empty_dir_volumes),
     st.builds(Volume, name=names, config_map=config_map_volumes),
@@ -330,7 +370,8 @@ container_specs = st.builds(
     command=_arguments,
     args=_arguments,
     working_dir=st.none() | texts,
-    env=st.lists(environment_variables, max_size=2).map(tuple),
+    env=st.lists(environment_variables | secret_variables, max_size=2).map(tuple),
+    env_from=st.lists(secret_imports, max_size=2).map(tuple),
     ports=st.lists(container_ports, max_size=2).map(tuple),
     limits=resource_limits,
     security_context=security_contexts,
@@ -383,6 +424,7 @@ def desired_workloads_of(draw: st.DrawFn) -> DesiredWorkload:
             progress_deadline_seconds=st.integers(min_ready_seconds + 1, INT64_MAX),
             update_method=st.sampled_from(UpdateMethod),
             prefetch=st.lists(pinned_images, max_size=2).map(tuple),
+            image_pull_secrets=st.lists(_secret_names, max_size=2).map(tuple),
             volumes=st.just(tuple(shared)),
             init_containers=st.just(tuple(mounted[:inits])),
             containers=st.just(tuple(mains)),

@@ -67,7 +67,11 @@ def _build_world(config: AgentConfig, state: DirectoryState, recovered: Recovere
     directory = Path(config.state.directory)
     identity = recovered.identity
     return World(
-        runtime=PodmanRuntime(f"unix://{config.podman.socket}", config.device.name),
+        runtime=PodmanRuntime(
+            f"unix://{config.podman.socket}",
+            config.device.name,
+            pull_secrets=Path(config.pull.secrets),
+        ),
         transport=MqttTransport(
             config.device.name,
             config.broker.host,

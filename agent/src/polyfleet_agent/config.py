@@ -58,6 +58,13 @@ class PodmanSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PullSection:
+    """`secrets` is a directory with the credentials for registries that workloads name: NAME.json."""
+
+    secrets: str = "/etc/polyfleet/pull-secrets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSection:
     """`directory` survives reboots, `status` need not."""
 
@@ -100,6 +107,7 @@ class AgentConfig:
     device: DeviceSection = DeviceSection()
     broker: BrokerSection = BrokerSection()
     podman: PodmanSection = PodmanSection()
+    pull: PullSection = PullSection()
     state: StateSection = StateSection()
     report: ReportSection = ReportSection()
     log: LogSection = LogSection()

@@ -85,7 +85,9 @@ def pull_image(world: World, action: PullImage, post: Callable[[AgentEvent], Non
 
     began = world.clock.monotonic()
     try:
-        size = 0 if world.runtime.has_image(image) else world.runtime.pull(image, advance).size
+        size = (
+            0 if world.runtime.has_image(image) else world.runtime.pull(image, advance, action.secrets).size
+        )
     except RuntimeFailure as failure:
         return PullFailed(uid=uid, child=image.child, reason=failure.reason, message=shorten(failure.message))
     return PullSucceeded(uid=uid, child=image.child, size=size, seconds=world.clock.monotonic() - began)

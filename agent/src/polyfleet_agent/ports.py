@@ -60,18 +60,24 @@ class ContainerRuntime(Protocol):
     def has_image(self, image: PinnedImage) -> bool:
         """Whether the child is in the store: image ID equal to its config, and known by its digest."""
 
-    def pull(self, image: PinnedImage, on_progress: Callable[[PullProgress], None]) -> PullResult:
-        """Pull `repository@child` and prove that it arrived.
+    def pull(
+        self, image: PinnedImage, on_progress: Callable[[PullProgress], None], secrets: tuple[str, ...] = ()
+    ) -> PullResult:
+        """Pull `repository@child` and prove that it arrived; `secrets` name credentials that the device has.
 
         Raises:
             RuntimeFailure: with the true cause: image_not_found, registry_unreachable, registry_denied,
-                digest_mismatch, disk_full, …; a pull that stops moving ends as registry_unreachable.
+                secret_missing, digest_mismatch, disk_full, …; a pull that stops moving ends as
+                registry_unreachable.
         """
 
     def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
         """Create a container with the labels that make it ours; give its ID.
 
         Of a pod the first brings the pod into being, with the volumes that its containers share.
+
+        Raises:
+            RuntimeFailure: secret_missing, with the command that makes it; name_conflict, …
         """
 
     def fill(self, container_id: str, workload: DesiredWorkload, container: ContainerSpec) -> None:

@@ -16,6 +16,8 @@ class Feature(StrEnum):
     PODS = "pods"  # several containers that share a network
     PREFETCH = "prefetch"  # images that are pulled ahead of their release
     PROBES = "probes"
+    PULL_SECRETS = "pull-secrets"  # credentials for a registry that are named in a document
+    SECRETS = "secrets"  # variables and files that Podman on the device has
     SECURITY_CONTEXT = "security-context"
     UPDATES = "updates"  # how an update is done, and when the device itself undoes it
     VOLUMES = "volumes"
@@ -29,6 +31,8 @@ def find_features(workload: DesiredWorkload) -> tuple[str, ...]:
         Feature.PODS: len(workload.containers) > 1,
         Feature.PREFETCH: bool(workload.prefetch),
         Feature.PROBES: any(item.has_probes for item in containers),
+        Feature.PULL_SECRETS: bool(workload.image_pull_secrets),
+        Feature.SECRETS: workload.uses_secrets,
         Feature.SECURITY_CONTEXT: any(item.security_context != ANY_SECURITY_CONTEXT for item in containers),
         Feature.UPDATES: workload.min_ready_seconds > 0
         or workload.progress_deadline_seconds != DEFAULT_PROGRESS_DEADLINE

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from polyfleet_shared.errors import PolyfleetError
 from polyfleet_shared.json_text import Problem
 from polyfleet_shared.names import check_name
+from polyfleet_shared.secrets import SecretVolume
 
 MAX_CONFIG_BYTES: Final = 16 * 1024  # of all files of a workload together; more goes by digest (design)
 
@@ -103,11 +104,13 @@ class Volume:
     host_path: HostPathVolume | None = None
     empty_dir: EmptyDirVolume | None = None
     config_map: ConfigMapVolume | None = None
+    secret: SecretVolume | None = None
 
     def __post_init__(self) -> None:
         check_name("volume name", self.name)
-        if sum(kind is not None for kind in (self.host_path, self.empty_dir, self.config_map)) != 1:
-            raise InvalidPodError("a volume is exactly one of hostPath, emptyDir and configMap")
+        kinds = (self.host_path, self.empty_dir, self.config_map, self.secret)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise InvalidPodError("a volume is exactly one of hostPath, emptyDir, configMap and secret")
 
     @property
     def is_in_memory(self) -> bool:

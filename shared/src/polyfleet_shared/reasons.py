@@ -29,6 +29,7 @@ class Reason(StrEnum):
     PODMAN_UNAVAILABLE = "podman_unavailable"
     PORT_CONFLICT = "port_conflict"
     NAME_CONFLICT = "name_conflict"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - a reason, and no password
     UNSUPPORTED_FEATURE = "unsupported_feature"
     INVALID_DOCUMENT = "invalid_document"
     # the workload
@@ -144,6 +145,10 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.NAME_CONFLICT: _transient(
         "A container with this name exists that Polyfleet did not make.",
         "Rename or remove that container.",
+    ),
+    Reason.SECRET_MISSING: _transient(
+        "A secret that the workload needs is not on the device.",
+        "Create it on the device with the command in the message; the agent goes on by itself after that.",
     ),
     Reason.UNSUPPORTED_FEATURE: _lasting(
         "The workload needs something that this agent is too old to do.",

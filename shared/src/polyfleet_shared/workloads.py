@@ -21,6 +21,7 @@ from polyfleet_shared.pods import (
 )
 from polyfleet_shared.probes import Probe, find_probe_problems
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.secrets import EnvFromSource, EnvVarSource, check_secret_name, find_secret_problems
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_PORT: Final = 65535
@@ -56,14 +57,22 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentVariable:
-    """A Kubernetes EnvVar with a literal value."""
+    """A Kubernetes EnvVar: with a literal value, or that of a secret."""
 
     name: str
     value: str = ""
+    value_from: EnvVarSource | None = None
 
     def __post_init__(self) -> None:
-        if _VARIABLE.fullmatch(self.name) is None:
+        if not is_variable(self.name):
             raise InvalidWorkloadError(f"{self.name[:80]!r} is no name for an environment variable")
+        if self.value and self.value_from is not None:
+            raise InvalidWorkloadError("a variable has either value or valueFrom")
+
+
+def is_variable(name: str) -> bool:
+    """Whether an environment variable can have this name."""
+    return _VARIABLE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,7 @@ class ContainerSpec:
     args: tuple[str, ...] | None = None
     working_dir: str | None = None
     env: tuple[EnvironmentVariable, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     limits: ResourceLimits = ResourceLimits()
     volume_mounts: tuple[VolumeMount, ...] = ()
@@ -132,7 +142,8 @@ class DesiredWorkload:
     well; then all containers run together.
     The device itself judges new containers: they have to be ready for `min_ready_seconds` within
     `progress_deadline_seconds` of their start, else what ran before comes back. `prefetch` are images of a
-    release that may come, which are pulled while this one runs.
+    release that may come, which are pulled while this one runs. `image_pull_secrets` name files with
+    credentials for registries, which the device has.
     """
 
     uid: str
@@ -150,6 +161,7 @@ class DesiredWorkload:
     progress_deadline_seconds: int = DEFAULT_PROGRESS_DEADLINE
     update_method: UpdateMethod = UpdateMethod.REPLACE
     prefetch: tuple[PinnedImage, ...] = ()
+    image_pull_secrets: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
     init_containers: tuple[ContainerSpec, ...] = ()
     containers: tuple[ContainerSpec, ...]
@@ -166,6 +178,11 @@ class DesiredWorkload:
         problems = [*find_volume_problems(self.volumes, [(item.name, item) for item in self.all_containers])]
         for container in self.all_containers:
             problems += find_probe_problems(container, is_init=container in self.init_containers)
+        problems += find_secret_problems(
+            self.namespace, self.volumes, [(item.name, item) for item in self.all_containers]
+        )
+        for name in self.image_pull_secrets:
+            check_secret_name(name)
         if problems:
             raise InvalidWorkloadError("; ".join(str(problem) for problem in problems))
         if self.termination_grace_seconds < 0:
@@ -186,6 +203,14 @@ class DesiredWorkload:
         """Whether its containers share a network, as the containers of a Kubernetes Pod do."""
         return len(self.all_containers) > 1
 
+    @property
+    def uses_secrets(self) -> bool:
+        """Whether a container has variables or files that Podman on the device must have."""
+        return any(volume.secret is not None for volume in self.volumes) or any(
+            container.env_from or any(variable.value_from is not None for variable in container.env)
+            for container in self.all_containers
+        )
+
     def container(self, name: str) -> ContainerSpec | None:
         """Its container or init container of that name."""
         return next((item for item in self.all_containers if item.name == name), None)
@@ -196,9 +221,9 @@ class DesiredWorkload:
 
         It covers all containers: what one of them needs changed, the others were started beside. The
         release and the index are left out on purpose: a release that changes only other platforms'
-        children must not restart anything here. So is how an update is done and judged, for it shapes
-        nothing that runs. So are fields that hold their default: an agent that knows more fields must not
-        restart what uses none of them.
+        children must not restart anything here. So are how an update is done and judged, and with whose
+        credentials images are pulled, for they shape nothing that runs. So are fields that hold their
+        default: an agent that knows more fields must not restart what uses none of them.
         """
         shape = replace(
             self,
@@ -211,6 +236,7 @@ class DesiredWorkload:
             progress_deadline_seconds=DEFAULT_PROGRESS_DEADLINE,
             update_method=UpdateMethod.REPLACE,
             prefetch=(),
+            image_pull_secrets=(),
             init_containers=tuple(_strip_index(item) for item in self.init_containers),
             containers=tuple(_strip_index(item) for item in self.containers),
         )

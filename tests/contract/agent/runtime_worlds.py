@@ -47,6 +47,9 @@ class RuntimeWorld(Protocol):
 
     def foreign_containers(self) -> int: ...
 
+    def add_secret(self, name: str, content: str) -> None:
+        """As an administrator makes it."""
+
     def unplug_registry(self) -> None: ...
 
     def plug_registry(self) -> None: ...
@@ -94,6 +97,9 @@ class FakeWorld:
 
     def add_foreign_container(self, name: str) -> None:
         self._foreign.append(self._fake.machine.add_foreign_container(name))
+
+    def add_secret(self, name: str, content: str) -> None:  # noqa: ARG002 - nobody reads it here
+        self._fake.machine.secrets.add(name)
 
     def foreign_containers(self) -> int:
         return len(self._fake.machine.containers.keys() & self._foreign)
@@ -155,6 +161,11 @@ class PodmanWorld:
     def add_foreign_container(self, name: str) -> None:
         self.device.podman.run("create", "--name", name, self.serving.config.removeprefix("sha256:"))
 
+    def add_secret(self, name: str, content: str) -> None:
+        file = self.device.directory / "secret"
+        file.write_text(content, encoding="utf-8")
+        self.device.podman.run("secret", "create", name, str(file))
+
     def foreign_containers(self) -> int:
         command = ("ps", "--all", "--quiet", "--no-trunc")
         everything = set(self.device.podman.run(*command).split())
@@ -182,3 +193,4 @@ class PodmanWorld:
             self.device.podman.run("pod", "rm", "--all", "--force")
             self.device.podman.run("rm", "--all", "--force", "--time=0")
             self.device.podman.run("rmi", "--all", "--force")
+            self.device.podman.run("secret", "rm", "--all")

@@ -17,8 +17,17 @@ from polyfleet_controller.lab.registry import Registry
 from polyfleet_controller.lab.workspace import Workspace
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
+from polyfleet_shared.pods import Volume, VolumeMount
 from polyfleet_shared.probes import ExecAction, HttpGetAction, Probe, TcpSocketAction
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.secrets import (
+    EnvFromSource,
+    EnvVarSource,
+    SecretEnvSource,
+    SecretFile,
+    SecretKeySelector,
+    SecretVolume,
+)
 from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, EnvironmentVariable
 from waiting import wait_until
 
@@ -552,3 +561,56 @@ def test_without_podman_no_command_can_be_asked_for(world: RuntimeWorld) -> None
     finally:
         world.start_podman()
     assert reason is Reason.PODMAN_UNAVAILABLE
+
+
+# -- secrets
+
+
+def secretive(image: PinnedImage, *, optional: bool = False) -> DesiredWorkload:
+    """A workload that wants a secret as a variable, all of another, and the first as a file."""
+    container = ContainerSpec(
+        name="main",
+        image=image,
+        env=(
+            EnvironmentVariable(
+                name="PASSWORD",
+                value_from=EnvVarSource(
+                    secret_key_ref=SecretKeySelector(name="db", key="password", optional=optional)
+                ),
+            ),
+        ),
+        env_from=(EnvFromSource(secret_ref=SecretEnvSource(name="more", optional=optional)),),
+        volume_mounts=(VolumeMount(name="files", mount_path="/run/db"),),
+    )
+    items = (SecretFile(key="password", path="file"),)
+    secret = SecretVolume(secret_name="db", items=items, optional=optional)  # noqa: S106 - a name
+    volume = Volume(name="files", secret=secret)
+    return replace(workload(image), containers=(container,), volumes=(volume,))
+
+
+def test_a_container_is_not_made_before_its_secrets_are_there(world: RuntimeWorld) -> None:
+    wanted = secretive(world.serving)
+    (container,) = wanted.containers
+    world.runtime.pull(world.serving, ignore)
+    lacking: list[str] = []
+    for name in ("default.db_password", "default.more_A"):
+        with pytest.raises(RuntimeFailure) as caught:
+            world.runtime.create(wanted, container)
+        assert caught.value.reason is Reason.SECRET_MISSING
+        lacking.append(caught.value.message)
+        world.add_secret(name, "swordfish")
+    assert lacking == [
+        (
+            "Podman on this device lacks 2 secrets: podman secret create default.more_KEY FILE; "
+            "podman secret create default.db_password FILE"
+        ),
+        "Podman on this device lacks a secret: podman secret create default.more_KEY FILE",
+    ]
+    assert world.runtime.list_containers() == ()
+    world.runtime.start(world.runtime.create(wanted, container))
+    assert only(world).status is ContainerStatus.RUNNING
+
+
+def test_what_is_optional_is_left_out(world: RuntimeWorld) -> None:
+    bring_up(world, secretive(world.serving, optional=True))
+    assert only(world).status is ContainerStatus.RUNNING

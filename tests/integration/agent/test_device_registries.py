@@ -53,7 +53,9 @@ def configure(device: Device, registries: str) -> PodmanRuntime:
     path = Path(device.podman.store.environment["CONTAINERS_REGISTRIES_CONF"])
     path.write_text(registries, encoding="utf-8")
     device.podman.start()
-    return PodmanRuntime(f"unix://{device.podman.store.socket}", "dev-1")
+    return PodmanRuntime(
+        f"unix://{device.podman.store.socket}", "dev-1", pull_secrets=device.directory / "pull-secrets"
+    )
 
 
 def failure_of(runtime: PodmanRuntime, image: PinnedImage) -> Reason:
@@ -92,11 +94,11 @@ def guarded(doors: DoorMaker) -> Door:
     return doors.make(Access.INSECURE_BASIC)
 
 
-def test_a_device_logs_in_with_the_file_in_the_home_of_podmans_user(
-    workspace: Workspace, guarded: Door
-) -> None:
+@pytest.fixture
+def locked(guarded: Door) -> PinnedImage:
+    """An image behind a door that asks for a password."""
     _, pushed = push(guarded.shelf, "guarded")
-    image = pin(
+    return pin(
         recipe("guarded"),
         PushedImage(
             repository=f"{guarded.address}/guarded",
@@ -106,13 +108,40 @@ def test_a_device_logs_in_with_the_file_in_the_home_of_podmans_user(
             configs=pushed.configs,
         ),
     )
+
+
+def test_a_workload_brings_the_name_of_the_credentials_and_the_device_has_them(
+    workspace: Workspace, guarded: Door, locked: PinnedImage
+) -> None:
     port = int(guarded.address.rpartition(":")[2])
     device = workspace.create_device("guarded", registry=guarded.address, ports=(port,))
     runtime = configure(device, INSECURE.format(registry=guarded.address))
-    assert failure_of(runtime, image) is Reason.REGISTRY_DENIED
+    directory = device.directory / "pull-secrets"
+    directory.mkdir()
+    file = directory / "team.json"
+    with pytest.raises(RuntimeFailure) as missing:
+        runtime.pull(locked, ignore, ("team",))
+    assert missing.value.reason is Reason.SECRET_MISSING
+    assert f"podman login --authfile {file} {guarded.address}" in missing.value.message
+    assert guarded.auth_file is not None
+    file.write_bytes(guarded.auth_file.read_bytes())
+    assert failure_of(runtime, locked) is Reason.REGISTRY_DENIED  # not for those that do not name it
+    runtime.pull(locked, ignore, ("team",))
+    assert locked.reference in repository_digests(device, locked)
+    device.podman.run("rmi", "--all", "--force")
+    assert failure_of(runtime, locked) is Reason.REGISTRY_DENIED  # Podman keeps nothing of them
+
+
+def test_a_device_logs_in_with_the_file_in_the_home_of_podmans_user(
+    workspace: Workspace, guarded: Door, locked: PinnedImage
+) -> None:
+    port = int(guarded.address.rpartition(":")[2])
+    device = workspace.create_device("guarded", registry=guarded.address, ports=(port,))
+    runtime = configure(device, INSECURE.format(registry=guarded.address))
+    assert failure_of(runtime, locked) is Reason.REGISTRY_DENIED
     home = Path(device.podman.store.environment["HOME"])
     assert guarded.auth_file is not None
     place = home / ".config/containers/auth.json"
     place.write_bytes(guarded.auth_file.read_bytes())
-    runtime.pull(image, ignore)  # and no restart was needed
-    assert image.reference in repository_digests(device, image)
+    runtime.pull(locked, ignore)  # and no restart was needed
+    assert locked.reference in repository_digests(device, locked)

@@ -11,6 +11,7 @@ from polyfleet_agent.config import (
     DeviceSection,
     LogLevel,
     LogSection,
+    PullSection,
     ReportSection,
     StateSection,
     load_config,
@@ -39,6 +40,8 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         host = "broker.example"
         port = 8883
         keepalive = 30
+        [pull]
+        secrets = "/data/pull-secrets"
         [state]
         directory = "/data"
         [report]
@@ -55,6 +58,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
             labels={"example.org/site": "attic"},
         ),
         broker=BrokerSection(host="broker.example", port=8883, keepalive=30),
+        pull=PullSection(secrets="/data/pull-secrets"),
         state=StateSection(directory="/data"),
         report=ReportSection(interval=10),
         log=LogSection(level=LogLevel.DEBUG),

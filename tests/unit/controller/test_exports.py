@@ -332,3 +332,46 @@ def test_a_unit_tells_what_of_a_pod_it_leaves_out() -> None:
         f"{POD}.containers[1]: a unit is one container: export does not write the others of a pod",
         f"{POD}.containers[0].volumeMounts: a unit has no key for it",
     ]
+
+
+def test_secrets_are_named_in_kubernetes_and_in_a_unit() -> None:
+    document = {
+        "apiVersion": "polyfleet.io/v1",
+        "kind": "Workload",
+        "metadata": {"name": "site", "namespace": "shop"},
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "main",
+                            "image": "registry.example.com/site:1",
+                            "envFrom": [{"prefix": "DB_", "secretRef": {"name": "db"}}],
+                            "env": [
+                                {
+                                    "name": "PASSWORD",
+                                    "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}},
+                                }
+                            ],
+                            "volumeMounts": [{"name": "tls", "mountPath": "/tls"}],
+                        }
+                    ],
+                    "volumes": [{"name": "tls", "secret": {"secretName": "tls", "optional": True}}],
+                    "imagePullSecrets": [{"name": "registry"}],
+                }
+            }
+        },
+    }
+    manifest = read_manifest(document)
+    exported, unsaid = export_kubernetes(manifest)
+    assert unsaid == ()
+    (reading,) = read_documents([exported])
+    assert [found.manifest.spec.template for found in reading.workloads] == [manifest.spec.template]
+    text, unsaid = export_quadlet(manifest)
+    assert "PodmanArgs=--secret=shop.db_password,type=env,target=PASSWORD" in text.splitlines()
+    assert [problem.path for problem in unsaid] == [
+        f"{POD}.volumes",
+        f"{POD}.imagePullSecrets",
+        f"{POD}.containers[0].envFrom",
+        f"{POD}.containers[0].volumeMounts",
+    ]

@@ -74,7 +74,10 @@ TABLES: Final[dict[str, tuple[tuple[str, ...], Rows]]] = {
     "Refused of metadata": refusals("metadata.", METADATA, frozenset({"annotations"})),
     "Refused of a pod": refusals(POD, POD_SPEC, frozenset()),
     "Refused of a container": refusals(
-        f"{POD}containers.", CONTAINER, frozenset({"envFrom", "env.valueFrom"})
+        f"{POD}containers.",
+        CONTAINER,
+        frozenset({"envFrom.configMapRef", "env.valueFrom.configMapKeyRef"})
+        | {f"env.valueFrom.{source}" for source in REFUSED_SOURCES},
     ),
     "Refused of variables": texts(("source", "why"), REFUSED_SOURCES),
 }

@@ -37,6 +37,7 @@ from polyfleet_controller.domain.pod_probes import (
 from polyfleet_controller.domain.pod_resources import ResourceList, ResourceRequirements
 from polyfleet_controller.domain.pod_volumes import (
     EmptyDirTemplate,
+    LocalObjectReference,
     PodSecurityContext,
     VolumeTemplate,
 )
@@ -57,11 +58,22 @@ from polyfleet_shared.pods import (
     VolumeMount,
 )
 from polyfleet_shared.probes import ExecAction, HttpHeader
+from polyfleet_shared.secrets import (
+    EnvFromSource,
+    EnvVarSource,
+    SecretEnvSource,
+    SecretFile,
+    SecretKeySelector,
+    SecretVolume,
+)
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, Protocol, RestartPolicy
 
 FILES: Final = Path(__file__).parent / "kubernetes"
 LATER: Final = "not supported in this version; leave it out"
-NO_SECRETS: Final = "no secret travels in a device's document yet; write the value, or leave it out"
+STAYS: Final = "stays on the device: nothing that is written in the manifest can have its value"
+NOT_TAKEN: Final = (
+    "Secret is not taken: what is secret stays on the devices, and travels in no document; on each run"
+)
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
 
 
@@ -352,6 +364,46 @@ TAKEN: Final[dict[str, list[WorkloadManifest]]] = {
             replicas=1,
         )
     ],
+    "deployment-secrets.yaml": [
+        workload(
+            "mysql",
+            container(
+                "mysql",
+                "docker.io/library/mysql:8.4",
+                args=("--user", "root", "--note", "$(PASSWORD)"),
+                env=(
+                    EnvironmentVariable(name="USER", value="root"),
+                    EnvironmentVariable(
+                        name="PASSWORD",
+                        value_from=EnvVarSource(
+                            secret_key_ref=SecretKeySelector(name="mysql-pass", key="password")
+                        ),
+                    ),
+                    EnvironmentVariable(name="LEVEL", value="3"),
+                ),
+                env_from=(
+                    EnvFromSource(prefix="DB_", secret_ref=SecretEnvSource(name="mysql-all", optional=True)),
+                ),
+                volume_mounts=(VolumeMount(name="tls", mount_path="/etc/mysql/tls", read_only=True),),
+            ),
+            namespace="shop",
+            replicas=1,
+            volumes=(
+                VolumeTemplate(
+                    name="tls",
+                    secret=SecretVolume(
+                        secret_name="mysql-tls",  # noqa: S106 - a name
+                        items=(
+                            SecretFile(key="tls.crt", path="server.crt"),
+                            SecretFile(key="tls.key", path="server.key", mode=0o600),
+                        ),
+                        default_mode=0o400,
+                    ),
+                ),
+            ),
+            image_pull_secrets=(LocalObjectReference(name="regcred"),),
+        )
+    ],
     "pod-two-containers.yaml": [
         workload(
             "two-containers",
@@ -556,21 +608,46 @@ REFUSED: Final[dict[str, list[str]]] = {
             "1: spec.nodeName: has no meaning here: write nodeSelector, for example "
             "kubernetes.io/hostname: edge-7"
         ),
-        ("1: spec.volumes[0].projected: not supported in this version: use hostPath, emptyDir or configMap"),
-        "1: spec.volumes[0]: a volume is exactly one of hostPath, emptyDir and configMap",
+        (
+            "1: spec.volumes[0].projected: not supported in this version: use hostPath, emptyDir, configMap "
+            "or secret"
+        ),
+        "1: spec.volumes[0]: a volume is exactly one of hostPath, emptyDir, configMap and secret",
     ],
     "pod-secret.yaml": [
-        (
-            "1: kind: Secret is not taken: no secret travels in a device's document yet; nothing can refer "
-            "to it"
-        ),
-        f"2: spec.containers[0].envFrom[0].secretRef: {NO_SECRETS}",
-        f"2: spec.containers[0].env[0].valueFrom.secretKeyRef: {NO_SECRETS}",
+        f"1: kind: {NOT_TAKEN}: podman secret create default.password_password FILE",
         (
             "2: spec.containers[0].env[1].valueFrom.fieldRef: a device's own values are not known when the "
             "manifest is applied; write the value"
         ),
-        "2: spec.imagePullSecrets: not supported in this version: log in to the registry on the device",
+    ],
+    "pod-secret-mistakes.yaml": [
+        (f"1: kind: {NOT_TAKEN}: podman login --authfile /etc/polyfleet/pull-secrets/regcred.json REGISTRY"),
+        (
+            f"2: kind: {NOT_TAKEN}: podman secret create NAMESPACE.NAME_KEY FILE, for each key "
+            "(default.a-name-that-is-so-long-that-podman-has-no-room-left-for-any-key_password cannot be "
+            "the name of a secret of Podman, which has up to 64 letters, digits, '-', '_' and '.' and ends "
+            "with a letter or digit: choose a shorter or another name or key)"
+        ),
+        (
+            "3: spec.containers[0].envFrom[0].secretRef: 'Settings' is no name of a Secret: use a-z, 0-9, "
+            "'-' and '.'"
+        ),
+        (
+            "3: spec.containers[0].envFrom[1]: write one of configMapRef and secretRef, the other in an item "
+            "of its own"
+        ),
+        f"3: spec.containers[0].env[1].value: $(PASSWORD) is of a secret, which {STAYS}",
+        f"3: spec.containers[0].command[1]: $(PASSWORD) is of a secret, which {STAYS}",
+        (
+            f"3: spec.containers[0].args[0]: $(OTHER) may be of a secret, which {STAYS}; "
+            "write $$(OTHER) for the text"
+        ),
+        "3: spec.containers[0].env[2]: a variable has either value or valueFrom",
+        (
+            "3: spec.volumes[0].secret.items[0]: 'b/c' is no key: 1 to 253 letters, digits, '-', '_' and "
+            "'.', and not '.' or '..'"
+        ),
     ],
     "pod-unsupported.yaml": [
         (

@@ -221,7 +221,7 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         "spec.template.spec.containers[0].ports[0].hostIP: not supported in this version; leave it out",
         "spec.template.spec.containers[0].ports[0]: a port is between 1 and 65535, not 0",
-        "spec.template.spec.containers[0].env[0].valueFrom: not supported in this version; write the value",
+        "spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef: missing",
         "spec.template.spec.containers[0].env[1].value: expected a text, got the number 1",
     ]
 

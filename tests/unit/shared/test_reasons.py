@@ -29,6 +29,7 @@ def test_only_what_goes_away_by_itself_is_transient() -> None:
         Reason.PODMAN_UNAVAILABLE,
         Reason.PORT_CONFLICT,
         Reason.NAME_CONFLICT,
+        Reason.SECRET_MISSING,
         Reason.EXITED,
         Reason.START_TIMEOUT,
         Reason.START_FAILED,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from polyfleet_agent.adapters.podman_volumes import describe_mounts
 from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, ObservedContainer
+from polyfleet_agent.core.secrets import NO_SECRETS, SecretUse
 from polyfleet_shared.pods import SecurityContext
 from polyfleet_shared.workloads import ContainerPort, ContainerSpec, DesiredWorkload, ResourceLimits
 
@@ -42,8 +43,10 @@ def name_pod(workload: DesiredWorkload) -> str:
     return f"polyfleet-{workload.name}-{workload.uid[:8]}-{workload.spec_hash}"
 
 
-def describe_container(device: str, workload: DesiredWorkload, container: ContainerSpec) -> dict[str, Any]:
-    """The body of libpod's create request (a SpecGenerator).
+def describe_container(
+    device: str, workload: DesiredWorkload, container: ContainerSpec, secrets: SecretUse = NO_SECRETS
+) -> dict[str, Any]:
+    """The body of libpod's create request (a SpecGenerator), with these of the device's secrets.
 
     The image is named by its ID, which is the config's digest: what was proven is what runs.
     """
@@ -51,7 +54,7 @@ def describe_container(device: str, workload: DesiredWorkload, container: Contai
         "name": name_container(workload, container),
         "image": container.image.config.removeprefix(_DIGEST_PREFIX),
         "labels": _label(device, workload) | _label_container(workload, container),
-        "env": {variable.name: variable.value for variable in container.env},
+        "env": {variable.name: variable.value for variable in container.env if variable.value_from is None},
         "stop_timeout": workload.termination_grace_seconds,
         "restart_policy": "no",  # restarts are the agent's, with its back-off
     }
@@ -69,7 +72,20 @@ def describe_container(device: str, workload: DesiredWorkload, container: Contai
     limits = _describe_limits(container.limits)
     if limits:
         spec["resource_limits"] = limits
-    return spec | describe_mounts(workload, container) | _describe_security(container.security_context)
+    spec |= describe_mounts(workload, container) | _describe_security(container.security_context)
+    return spec | _describe_secrets(secrets)
+
+
+def _describe_secrets(secrets: SecretUse) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    if secrets.variables:
+        described["secret_env"] = dict(secrets.variables)
+    if secrets.files:
+        described["secrets"] = [
+            {"Source": each.secret, "Target": each.path, "UID": 0, "GID": 0, "Mode": each.mode}
+            for each in secrets.files
+        ]
+    return described
 
 
 def describe_pod(device: str, workload: DesiredWorkload) -> dict[str, Any]:

@@ -77,6 +77,7 @@ _PATTERNS: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
             r"no such image",
         ),
     ),
+    (Reason.SECRET_MISSING, _any_of(r"no such secret", r"no secret with name or id")),
     (Reason.PORT_CONFLICT, _any_of(r"address already in use", r"port is already allocated")),
     (Reason.NAME_CONFLICT, _any_of(r"that name is already in use", r"name .* is already in use")),
     (Reason.EXEC_FORMAT, _any_of(r"exec format error")),

@@ -12,6 +12,7 @@ from typing import Any, Final, assert_never
 
 from polyfleet_agent.adapters.podman_failures import classify_failure
 from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
+from polyfleet_agent.adapters.pull_secrets import Credentials
 from polyfleet_agent.ports import RuntimeFailure
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
@@ -33,16 +34,26 @@ class PullLimits:
 
 
 def pull(
-    address: str, image: PinnedImage, limits: PullLimits, on_progress: Callable[[PullProgress], None]
+    address: str,
+    image: PinnedImage,
+    limits: PullLimits,
+    on_progress: Callable[[PullProgress], None],
+    credentials: Credentials | None = None,
 ) -> int:
     """Pull `repository@child` and give the compressed bytes that travelled, as far as Podman tells.
+
+    Without `credentials` Podman uses those that it has itself.
 
     Raises:
         RuntimeFailure: with the cause; a pull that stops moving is registry_unreachable.
     """
     ledger = PullLedger(image.size, config=image.config)
     request = StreamRequest(
-        method="POST", path="/images/create", parameters={"fromImage": image.reference}, compatible=True
+        method="POST",
+        path="/images/create",
+        parameters={"fromImage": image.reference},
+        headers={} if credentials is None else {"X-Registry-Auth": credentials.header},
+        compatible=True,
     )
     with LineStream(address, request) as stream:
         while True:

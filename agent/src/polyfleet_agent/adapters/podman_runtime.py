@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, assert_never
 from urllib.parse import quote
 
@@ -26,10 +27,12 @@ from polyfleet_agent.adapters.podman_probes import Dial, PodmanProber, dial
 from polyfleet_agent.adapters.podman_pull import PullLimits
 from polyfleet_agent.adapters.podman_stream import Ended, Line, LineStream, Opened, Refused, StreamRequest
 from polyfleet_agent.adapters.podman_volumes import fillings
+from polyfleet_agent.adapters.pull_secrets import PullSecrets
 from polyfleet_agent.core.containers import ObservedContainer
 from polyfleet_agent.core.diagnosis import blames_missing_file, judge_missing, make_printable
 from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination, MissingFile
+from polyfleet_agent.core.secrets import NO_SECRETS, SecretUse, describe_missing, find_secrets
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
@@ -60,9 +63,19 @@ class PodmanRuntime:
     """
 
     def __init__(
-        self, socket: str, device: str, *, limits: PullLimits | None = None, dial: Dial = dial
+        self,
+        socket: str,
+        device: str,
+        *,
+        limits: PullLimits | None = None,
+        dial: Dial = dial,
+        pull_secrets: Path | None = None,
     ) -> None:
-        """`socket` is `unix:///path/of/the.sock`; `dial` reaches the containers' network."""
+        """`socket` is `unix:///path/of/the.sock`; `dial` reaches the containers' network.
+
+        `pull_secrets` is a directory with credentials for registries.
+        """
+        self._pull_secrets = PullSecrets(pull_secrets)
         self._api = PodmanApi(socket)
         self._prober = PodmanProber(self._api, dial)
         self._device = device
@@ -83,8 +96,16 @@ class PodmanRuntime:
         answer = self._api.get(f"/images/{_hex(image.config)}/json")
         return not answer.missing and image.child in read_repository_digests(answer.body)
 
-    def pull(self, image: PinnedImage, on_progress: Callable[[PullProgress], None]) -> PullResult:
-        size = podman_pull.pull(self._api.address, image, self._limits, on_progress)
+    def pull(
+        self, image: PinnedImage, on_progress: Callable[[PullProgress], None], secrets: tuple[str, ...] = ()
+    ) -> PullResult:
+        size = self._pull_secrets.lend(
+            image.repository,
+            secrets,
+            lambda credentials: podman_pull.pull(
+                self._api.address, image, self._limits, on_progress, credentials
+            ),
+        )
         with self._lock:
             self._digests.pop(image.config, None)
         if not self.has_image(image):
@@ -93,9 +114,10 @@ class PodmanRuntime:
 
     def create(self, workload: DesiredWorkload, container: ContainerSpec) -> str:
         self._check(workload, container)
+        secrets = self._find_secrets(workload, container)
         if workload.is_pod:
             ensure_pod(self._api, self._device, workload)
-        spec = describe_container(self._device, workload, container)
+        spec = describe_container(self._device, workload, container, secrets)
         try:
             return self._create(spec)
         except RuntimeFailure as failure:
@@ -221,6 +243,16 @@ class PodmanRuntime:
                 raise RuntimeFailure(
                     Reason.START_FAILED, "runAsNonRoot: the image's user is root; set runAsUser"
                 )
+
+    def _find_secrets(self, workload: DesiredWorkload, container: ContainerSpec) -> SecretUse:
+        """Asked for only where they are used; Podman itself would not tell how a missing one is made."""
+        if not workload.uses_secrets:
+            return NO_SECRETS
+        entries = self._api.get("/secrets/json").body or []
+        found = find_secrets(workload, container, {str(entry["Spec"]["Name"]) for entry in entries})
+        if found.missing:
+            raise RuntimeFailure(Reason.SECRET_MISSING, describe_missing(found.missing))
+        return found
 
     def _create(self, spec: dict[str, Any]) -> str:
         answer = self._api.post("/containers/create", body=spec, seconds=_STEP_SECONDS, reasons=_STEP_REASONS)

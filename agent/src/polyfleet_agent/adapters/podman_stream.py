@@ -6,7 +6,7 @@ import queue
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from podman.api.client import APIClient
@@ -18,12 +18,16 @@ from polyfleet_agent.ports import RuntimeFailure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRequest:
-    """`compatible` takes the Docker-compatible half of the API instead of libpod's."""
+    """`compatible` takes the Docker-compatible half of the API instead of libpod's.
+
+    `headers` are in addition to those that every request has, and not shown.
+    """
 
     method: str
     path: str
     parameters: Mapping[str, str]
     compatible: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,13 @@ class LineStream:
     def _receive(self, session: APIClient) -> None:
         request = self._request
         send = {"GET": session.get, "POST": session.post}[request.method]
-        response = send(request.path, params=request.parameters, stream=True, compatible=request.compatible)
+        response = send(
+            request.path,
+            params=request.parameters,
+            headers=dict(request.headers),
+            stream=True,
+            compatible=request.compatible,
+        )
         with contextlib.closing(response):
             self._hold(response.raw.fileno())
             if is_refused(response):

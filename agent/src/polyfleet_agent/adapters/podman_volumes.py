@@ -40,6 +40,8 @@ def describe_mounts(workload: DesiredWorkload, container: ContainerSpec) -> dict
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
     for mount, volume in _mounted(workload, container):
+        if volume.secret is not None:
+            continue  # Podman mounts each file by itself
         if volume.host_path is not None:
             access = "ro" if mount.read_only else "rw"
             mounts.append(_describe(mount, "bind", volume.host_path.path, ["rbind", access]))

@@ -34,10 +34,14 @@ class ListContainers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullImage:
-    """Answered by PullSucceeded or PullFailed, with PullAdvanced in between."""
+    """Answered by PullSucceeded or PullFailed, with PullAdvanced in between.
+
+    `secrets` name the credentials that the workload may use of those on the device.
+    """
 
     uid: str
     image: PinnedImage
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ def _plan_pull(workload: Workload, target: DesiredWorkload, spec: ContainerSpec,
     if waiting is not None:
         phase = _setback_phase(workload.pulls)
         return Plan(phase=phase, step=kept.step, wake_at=_earliest(waiting, kept.wake_at))
-    pull = PullImage(uid=workload.uid, image=spec.image)
+    pull = PullImage(uid=workload.uid, image=spec.image, secrets=target.image_pull_secrets)
     return replace(kept, phase=Phase.PULLING, pull=pull)
 
 
@@ -250,7 +250,7 @@ def _plan_part(
 ) -> Plan:
     """What one container needs, as if there were no other."""
     if container is None and spec.image.child not in workload.fetched:
-        return _plan_part_pull(workload, spec, now)
+        return _plan_part_pull(workload, target, spec, now)
     part = workload.part(spec.name)
     if container is not None and container.status is ContainerStatus.RUNNING:
         return _plan_running(container, part, target)
@@ -290,11 +290,12 @@ def _plan_over(container: ObservedContainer, part: Part, target: DesiredWorkload
     return Plan(phase=Phase.FAILED, step=_remove(container))
 
 
-def _plan_part_pull(workload: Workload, spec: ContainerSpec, now: float) -> Plan:
+def _plan_part_pull(workload: Workload, target: DesiredWorkload, spec: ContainerSpec, now: float) -> Plan:
     waiting = workload.pulls.waits(now)
     if waiting is not None:
         return Plan(phase=_setback_phase(workload.pulls), wake_at=waiting)
-    return Plan(phase=Phase.PULLING, pull=PullImage(uid=workload.uid, image=spec.image))
+    pull = PullImage(uid=workload.uid, image=spec.image, secrets=target.image_pull_secrets)
+    return Plan(phase=Phase.PULLING, pull=pull)
 
 
 def _setback_phase(trouble: Trouble) -> Phase:

@@ -11,6 +11,7 @@ from polyfleet_agent.core.containers import ContainerKind, ContainerStatus, Obse
 from polyfleet_agent.core.diagnosis import blames_missing_file
 from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.programs import Examination, FileHead, Gap, Invocation, examine
+from polyfleet_agent.core.secrets import describe_missing, find_secrets
 from polyfleet_agent.ports import PullResult, RuntimeFailure
 from polyfleet_agent.testing.probes import FakeProbes
 from polyfleet_agent.testing.registry import FakeRegistry
@@ -66,7 +67,12 @@ class FakeRuntime:
             self.machine.check()
             return image.child in self.machine.images.get(image.config, ())
 
-    def pull(self, image: PinnedImage, on_progress: Callable[[PullProgress], None]) -> PullResult:
+    def pull(
+        self,
+        image: PinnedImage,
+        on_progress: Callable[[PullProgress], None],
+        secrets: tuple[str, ...] = (),  # noqa: ARG002 - whom the registry serves, a test says there
+    ) -> PullResult:
         with self.machine.lock:
             self.machine.check()
             config = self._registry.serve(image)
@@ -87,6 +93,9 @@ class FakeRuntime:
                 raise RuntimeFailure(
                     Reason.IMAGE_NOT_FOUND, f"image {container.image.config} is no longer in the store"
                 )
+            secrets = find_secrets(workload, container, machine.secrets)
+            if secrets.missing:
+                raise RuntimeFailure(Reason.SECRET_MISSING, describe_missing(secrets.missing))
             if workload.is_pod:
                 machine.ensure_pod(self._device, workload)
             name = name_container(workload, container)
@@ -200,7 +209,8 @@ class FakeRuntime:
 class FakeMachine:
     """What Podmans on one machine share. `up` is false while no Podman answers there.
 
-    `started` has the image's ID of every start there was, `filled` the containers whose volumes were filled.
+    `started` has the image's ID of every start there was, `filled` the containers whose volumes were filled;
+    `secrets` are the names of those that an administrator has made.
     """
 
     def __init__(self) -> None:
@@ -215,6 +225,7 @@ class FakeMachine:
         self._start_failures: dict[str, RuntimeFailure] = {}
         self.started: list[str] = []
         self.filled: set[str] = set()
+        self.secrets: set[str] = set()
         self._exits: dict[str, tuple[int, bytes]] = {}
         self._files: dict[str, dict[str, bytes]] = {}
 

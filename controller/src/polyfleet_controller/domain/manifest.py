@@ -18,6 +18,7 @@ from polyfleet_controller.domain.pod_probes import ProbeTemplate, find_port_prob
 from polyfleet_controller.domain.pod_resources import ANY_RESOURCES, ResourceRequirements
 from polyfleet_controller.domain.pod_volumes import (
     ANY_POD_SECURITY_CONTEXT,
+    LocalObjectReference,
     PodSecurityContext,
     VolumeTemplate,
 )
@@ -48,6 +49,7 @@ from polyfleet_shared.pods import (
     find_volume_problems,
 )
 from polyfleet_shared.probes import find_probe_problems
+from polyfleet_shared.secrets import EnvFromSource, find_secret_problems
 from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable, ResourceLimits, RestartPolicy
 
 API_VERSION: Final = "polyfleet.io/v1"
@@ -107,6 +109,7 @@ class ContainerTemplate:
     args: tuple[str, ...] | None = None
     working_dir: str | None = None
     env: tuple[EnvironmentVariable, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = ANY_RESOURCES
     volume_mounts: tuple[VolumeMount, ...] = ()
@@ -153,6 +156,7 @@ class PodSpec:
     init_containers: tuple[ContainerTemplate, ...] = ()
     containers: tuple[ContainerTemplate, ...]
     volumes: tuple[VolumeTemplate, ...] = ()
+    image_pull_secrets: tuple[LocalObjectReference, ...] = ()
     security_context: PodSecurityContext = ANY_POD_SECURITY_CONTEXT
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: int = _DEFAULT_GRACE_SECONDS
@@ -165,7 +169,7 @@ class PodSpec:
 
     def __post_init__(self) -> None:
         problems = [*self._find_container_problems()]
-        problems += find_volume_problems([volume.pin() for volume in self.volumes], self._located)
+        problems += find_volume_problems([volume.pin() for volume in self.volumes], self.located)
         if not 0 <= self.termination_grace_period_seconds <= _MAX_GRACE_SECONDS:
             message = f"expected 0 to {_MAX_GRACE_SECONDS}, got {self.termination_grace_period_seconds}"
             problems.append(Problem(path="terminationGracePeriodSeconds", message=message))
@@ -183,7 +187,7 @@ class PodSpec:
         )
 
     @property
-    def _located(self) -> list[tuple[str, ContainerTemplate]]:
+    def located(self) -> list[tuple[str, ContainerTemplate]]:
         """Every container with its path."""
         return [
             *((f"initContainers[{place}]", item) for place, item in enumerate(self.init_containers)),
@@ -195,7 +199,7 @@ class PodSpec:
             yield Problem(path="containers", message="a workload has at least one container")
         names: set[str] = set()
         published: set[str] = set()
-        for path, container in self._located:
+        for path, container in self.located:
             if container.name in names:
                 yield Problem(path=f"{path}.name", message=f"a container {container.name} is there already")
             names.add(container.name)
@@ -261,6 +265,12 @@ class WorkloadManifest:
     kind: str = KIND
     metadata: Metadata
     spec: WorkloadSpec
+
+    def __post_init__(self) -> None:
+        pod = self.spec.template.spec
+        problems = tuple(find_secret_problems(self.metadata.namespace, pod.volumes, pod.located))
+        if problems:
+            raise DecodeError(problems).under("spec.template.spec")
 
     def at_version(self, version: str | None) -> "WorkloadManifest":
         """The same, as it is shown or sent; without a version, as it is stored, compared and hashed."""

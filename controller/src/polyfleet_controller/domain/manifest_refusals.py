@@ -65,7 +65,6 @@ _POD: Final = {
         ),
         _LATER,
     ),
-    "imagePullSecrets": "not supported in this version: log in to the registry on the device",
     **dict.fromkeys(
         (
             "enableServiceLinks",
@@ -124,7 +123,6 @@ _CONTAINER: Final = {
     "imagePullPolicy": _PINNED,
     **dict.fromkeys(
         (
-            "envFrom",
             "lifecycle",
             "resizePolicy",
             "restartPolicy",
@@ -137,7 +135,14 @@ _CONTAINER: Final = {
         ),
         _LATER,
     ),
-    "env.valueFrom": "not supported in this version; write the value",
+    **dict.fromkeys(
+        ("env.valueFrom.configMapKeyRef", "envFrom.configMapRef"),
+        "not supported in our own kind: write the value under env",
+    ),
+    **dict.fromkeys(
+        ("env.valueFrom.fieldRef", "env.valueFrom.fileKeyRef", "env.valueFrom.resourceFieldRef"),
+        "a device's own values are not known when the manifest is applied; write the value",
+    ),
     "ports.hostIP": _LATER,
     "resources.claims": _LATER,
     "resources.limits.ephemeral-storage": _LATER,
@@ -149,8 +154,8 @@ _CONTAINER: Final = {
 
 _VOLUME: Final = {
     **dict.fromkeys(
-        ("downwardAPI", "projected", "secret"),
-        "not supported in this version: use hostPath, emptyDir or configMap",
+        ("downwardAPI", "projected"),
+        "not supported in this version: use hostPath, emptyDir, configMap or secret",
     ),
     **dict.fromkeys(
         (

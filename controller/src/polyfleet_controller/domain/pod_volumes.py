@@ -15,6 +15,7 @@ from polyfleet_shared.pods import (
     SecurityContext,
     Volume,
 )
+from polyfleet_shared.secrets import SecretVolume, check_secret_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class VolumeTemplate:
     host_path: HostPathVolume | None = None
     empty_dir: EmptyDirTemplate | None = None
     config_map: ConfigMapVolume | None = None
+    secret: SecretVolume | None = None
 
     def __post_init__(self) -> None:
         self.pin()
@@ -58,7 +60,18 @@ class VolumeTemplate:
             host_path=self.host_path,
             empty_dir=None if self.empty_dir is None else self.empty_dir.pin(),
             config_map=self.config_map,
+            secret=self.secret,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalObjectReference:
+    """Kubernetes' LocalObjectReference to a Secret: here, credentials for registries on the device."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        check_secret_name(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

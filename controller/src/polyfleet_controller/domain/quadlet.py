@@ -14,7 +14,8 @@ from polyfleet_controller.domain.manifest import (
 from polyfleet_controller.domain.pod_probes import ProbeTemplate
 from polyfleet_shared.codec import encode
 from polyfleet_shared.json_text import JsonValue, Problem
-from polyfleet_shared.workloads import ContainerPort, Protocol, RestartPolicy
+from polyfleet_shared.secrets import name_secret
+from polyfleet_shared.workloads import ContainerPort, Protocol, ResourceLimits, RestartPolicy
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -62,7 +63,7 @@ def export_quadlet(manifest: WorkloadManifest) -> tuple[str, tuple[Problem, ...]
             f"ContainerName={called}",
             f"Image={container.image}",
             *(f"Label={_quote(f'{key}={value}')}" for key, value in sorted(metadata.labels.items())),
-            *_write_container(pod, container),
+            *_write_container(metadata.namespace, pod, container),
         ],
         "Service": [
             f"Restart={_RESTART[pod.restart_policy]}",
@@ -74,29 +75,33 @@ def export_quadlet(manifest: WorkloadManifest) -> tuple[str, tuple[Problem, ...]
     return text, tuple(_find_unsaid(manifest))
 
 
-def _write_container(pod: PodSpec, container: ContainerTemplate) -> Iterator[str]:
+def _write_container(namespace: str, pod: PodSpec, container: ContainerTemplate) -> Iterator[str]:
     for variable in container.env:
-        yield f"Environment={_quote(f'{variable.name}={variable.value}')}"
+        if variable.value_from is None:
+            yield f"Environment={_quote(f'{variable.name}={variable.value}')}"
     if pod.host_network:
         yield "Network=host"
     else:
         yield from map(_write_port, container.ports)
     if container.args:
         yield f"Exec={' '.join(map(_quote, container.args))}"
-    options = [f"--stop-timeout={pod.termination_grace_period_seconds}"]
-    limits = container.limits
+    options = [f"--stop-timeout={pod.termination_grace_period_seconds}", *_name_secrets(namespace, container)]
     if container.command:
         options.append(f"--entrypoint={json.dumps(list(container.command), ensure_ascii=False)}")
     if container.working_dir is not None:
         options.append(f"--workdir={container.working_dir}")
-    if limits.memory is not None:
-        options.append(f"--memory={limits.memory}b")
-    if limits.cpu is not None:
-        options.append(f"--cpus={limits.cpu / 1000:g}")
+    options += _write_limits(container.limits)
     if container.liveness_probe is not None:
         options += _write_health(container.liveness_probe)
     for option in options:
         yield f"PodmanArgs={_quote(option)}"
+
+
+def _write_limits(limits: ResourceLimits) -> Iterator[str]:
+    if limits.memory is not None:
+        yield f"--memory={limits.memory}b"
+    if limits.cpu is not None:
+        yield f"--cpus={limits.cpu / 1000:g}"
 
 
 def _write_health(probe: ProbeTemplate) -> Iterator[str]:
@@ -110,6 +115,15 @@ def _write_health(probe: ProbeTemplate) -> Iterator[str]:
     if probe.initial_delay_seconds:
         yield f"--health-start-period={probe.initial_delay_seconds}s"
     yield "--health-on-failure=kill"
+
+
+def _name_secrets(namespace: str, container: ContainerTemplate) -> Iterator[str]:
+    """As an option: Podman 4.4 has no key for it."""
+    for variable in container.env:
+        if variable.value_from is not None:
+            reference = variable.value_from.secret_key_ref
+            secret = name_secret(namespace, reference.name, reference.key)
+            yield f"--secret={secret},type=env,target={variable.name}"
 
 
 def _write_port(port: ContainerPort) -> str:

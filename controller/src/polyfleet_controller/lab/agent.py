@@ -43,6 +43,9 @@ port = {broker_port}
 [podman]
 socket = "{device.podman.store.socket}"
 
+[pull]
+secrets = "{directory}/pull-secrets"
+
 [state]
 directory = "{directory}/state"
 status = "{directory}/status.json"
@@ -95,6 +98,11 @@ class Agent:
     def state(self) -> Path:
         """The directory that the agent keeps over restarts."""
         return self.directory / "state"
+
+    @property
+    def pull_secrets(self) -> Path:
+        """Where credentials for registries lie; who puts the first one there makes it."""
+        return self.directory / "pull-secrets"
 
     @property
     def process(self) -> ChildProcess:

@@ -157,9 +157,10 @@ class _Conversion:
             container["image"] = qualify_image(image)
         namespace = str(self._metadata.get("namespace", DEFAULT_NAMESPACE))
         environment = Environment(container, path, namespace, self._config_maps)
-        self._problems += environment.problems
         container.pop("envFrom", None)
         settle_probes(container)
+        if environment.env_from:
+            container["envFrom"] = environment.env_from
         if isinstance(container.get("env", []), list):
             container["env"] = environment.env
             self._unset.append((environment.env, environment.unset))
@@ -167,7 +168,8 @@ class _Conversion:
             if container.get(field) == []:  # to Kubernetes, as good as left out
                 del container[field]
             elif field in container:
-                container[field] = environment.expand(container[field])
+                container[field] = environment.expand(container[field], f"{path}.{field}")
+        self._problems += environment.problems
 
     def _assemble(self) -> JsonObject:
         spec: JsonValue = self._document.get("spec")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from polyfleet_controller.domain.kubernetes.config_maps import ConfigMap, ConfigMaps
-from polyfleet_controller.domain.kubernetes.expansion import expand
+from polyfleet_controller.domain.kubernetes.expansion import expand, find_names
 from polyfleet_controller.domain.kubernetes.json_objects import (
     JsonObject,
     list_at,
@@ -13,17 +13,18 @@ from polyfleet_controller.domain.kubernetes.json_objects import (
 )
 from polyfleet_shared.codec import decode
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
+from polyfleet_shared.secrets import EnvFromSource
 from polyfleet_shared.workloads import EnvironmentVariable, InvalidWorkloadError
 
 T = TypeVar("T")
 
-_NO_SECRETS: Final = "no secret travels in a device's document yet; write the value, or leave it out"
+_STAYS: Final = "stays on the device: nothing that is written in the manifest can have its value"
 _NOT_KNOWN: Final = "a device's own values are not known when the manifest is applied; write the value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigMapEnvSource:
-    """Kubernetes' ConfigMapEnvSource, and its SecretEnvSource."""
+    """Kubernetes' ConfigMapEnvSource."""
 
     name: str
     optional: bool = False
@@ -39,24 +40,22 @@ class ConfigMapKeySelector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvFromSource:
-    """Kubernetes' EnvFromSource, of which only ConfigMaps are taken."""
+class ConfigMapImport:
+    """Kubernetes' EnvFromSource of a ConfigMap."""
 
     prefix: str = ""
     config_map_ref: ConfigMapEnvSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvVarSource:
-    """Kubernetes' EnvVarSource, of which only ConfigMaps are taken."""
+class ConfigMapValue:
+    """Kubernetes' EnvVarSource of a ConfigMap."""
 
     config_map_key_ref: ConfigMapKeySelector
 
 
 # By the field of an EnvVarSource or EnvFromSource.
 REFUSED_SOURCES: Final = {
-    "secretRef": _NO_SECRETS,
-    "secretKeyRef": _NO_SECRETS,
     "fieldRef": _NOT_KNOWN,
     "resourceFieldRef": _NOT_KNOWN,
     "fileKeyRef": _NOT_KNOWN,
@@ -64,7 +63,7 @@ REFUSED_SOURCES: Final = {
 
 
 class Environment:
-    """The variables of one container.
+    """The variables of one container. `env_from` are the sources that stay: those that the device has.
 
     `unset` are the positions in `env` of those that are optional and not there. They keep their places
     until the rest has been read, so that what is said of the others has the position that it is written at.
@@ -77,24 +76,42 @@ class Environment:
         self._namespace = namespace
         self._config_maps = config_maps
         self._variables: dict[str, str] = {}
+        self._secret_names: set[str] = set()
+        self.env_from: list[JsonValue] = []
         self._import_all(container.get("envFrom"))
         own = [self._define(position, item) for position, item in enumerate(list_at(container, "env"))]
         named = {str(item.get("name")) for _, item in objects_in(own)}
         imported = [(name, value) for name, value in self._variables.items() if name not in named]
         self.env: list[JsonValue] = own + [{"name": name, "value": value} for name, value in imported]
 
-    def expand(self, value: JsonValue) -> JsonValue:
+    def expand(self, value: JsonValue, path: str) -> JsonValue:
         """A list of texts with the values of the variables that it names."""
         if not isinstance(value, list):
             return value
-        return [expand(item, self._variables) if isinstance(item, str) else item for item in value]
+        return [
+            self._expand(item, f"{path}[{position}]") if isinstance(item, str) else item
+            for position, item in enumerate(value)
+        ]
+
+    def _expand(self, text: str, place: str) -> str:
+        for name in find_names(text):
+            if name in self._secret_names:
+                self._refuse(place, f"$({name}) is of a secret, which {_STAYS}")
+            elif name not in self._variables and self.env_from:
+                self._refuse(
+                    place, f"$({name}) may be of a secret, which {_STAYS}; write $$({name}) for the text"
+                )
+        return expand(text, self._variables)
 
     def _import_all(self, sources: JsonValue) -> None:
         if not isinstance(sources, list | None):
             self._refuse(f"{self._path}.envFrom", "expected a list")
         for position, item in enumerate(sources if isinstance(sources, list) else ()):
             place = f"{self._path}.envFrom[{position}]"
-            source = self._decode(EnvFromSource, item, place)
+            if "secretRef" in object_at(item):
+                self._keep(item, place)
+                continue
+            source = self._decode(ConfigMapImport, item, place)
             if source is None:
                 continue
             place += ".configMapRef"
@@ -102,7 +119,13 @@ class Environment:
             for key, value in () if found is None else sorted(found.data.items()):
                 self._import(source, key, value, place)
 
-    def _import(self, source: EnvFromSource, key: str, value: str, place: str) -> None:
+    def _keep(self, item: JsonValue, place: str) -> None:
+        if "configMapRef" in object_at(item):
+            self._refuse(place, "write one of configMapRef and secretRef, the other in an item of its own")
+        elif self._decode(EnvFromSource, item, place) is not None:
+            self.env_from.append(item)
+
+    def _import(self, source: ConfigMapImport, key: str, value: str, place: str) -> None:
         name = source.prefix + key
         try:
             EnvironmentVariable(name=name, value=value)
@@ -115,15 +138,21 @@ class Environment:
         """What a variable is, as a literal; the codec says what else is wrong with it."""
         if not isinstance(item, dict):
             return item
-        literal = self._resolve(position, item) if "valueFrom" in item else self._expand_value(item)
+        if "secretKeyRef" in object_at(item, "valueFrom"):
+            self._variables.pop(str(item.get("name")), None)
+            self._secret_names.add(str(item.get("name")))
+            return item
+        literal = self._resolve(position, item) if "valueFrom" in item else self._expand_value(position, item)
         name, value = literal.get("name"), literal.get("value")
         if isinstance(name, str) and isinstance(value, str):
             self._variables[name] = value
         return literal
 
-    def _expand_value(self, item: JsonObject) -> JsonObject:
+    def _expand_value(self, position: int, item: JsonObject) -> JsonObject:
         value = item.get("value", "")
-        return {**item, "value": expand(value, self._variables)} if isinstance(value, str) else item
+        if not isinstance(value, str):
+            return item
+        return {**item, "value": self._expand(value, f"{self._path}.env[{position}].value")}
 
     def _resolve(self, position: int, item: JsonObject) -> JsonObject:
         """What is optional and not there leaves what `envFrom` has brought."""
@@ -141,7 +170,7 @@ class Environment:
 
     def _look_up(self, source: JsonValue, place: str) -> str | None:
         """The value; None where it is optional and not there, and where a problem has been told."""
-        read = self._decode(EnvVarSource, source, place)
+        read = self._decode(ConfigMapValue, source, place)
         if read is None:
             return None
         reference = read.config_map_key_ref

@@ -22,6 +22,11 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replace, text)
 
 
+def find_names(text: str) -> tuple[str, ...]:
+    """The names that a text refers to."""
+    return tuple(match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None)
+
+
 def escape(text: str) -> str:
     """The text of which `expand` makes this one, whatever is set."""
     return _AMBIGUOUS.sub("$$", text)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from polyfleet_controller.domain.kubernetes.secrets import refuse_secret
 from polyfleet_controller.domain.manifest import API_VERSION, KIND
 from polyfleet_controller.domain.manifest_refusals import refuse_kind
 from polyfleet_shared.json_text import JsonValue, Problem, describe
@@ -11,6 +12,7 @@ DEPLOYMENT: Final = "Deployment"
 DAEMON_SET: Final = "DaemonSet"
 CONFIG_MAP: Final = "ConfigMap"
 LIST: Final = "List"
+SECRET: Final = "Secret"  # noqa: S105 - a kind, and no password
 
 # The version in which each is taken.
 KINDS: Final = {KIND: API_VERSION, POD: "v1", DEPLOYMENT: "apps/v1", DAEMON_SET: "apps/v1"}
@@ -31,7 +33,6 @@ REFUSED_KINDS: Final = {
     "StatefulSet": "replicas have no names and claims of their own; write a Deployment, or one Pod for each",
     "ReplicaSet": "write a Deployment",
     "ReplicationController": "write a Deployment",
-    "Secret": "no secret travels in a device's document yet; nothing can refer to it",
     "PersistentVolume": _NO_CLAIMS,
     "PersistentVolumeClaim": _NO_CLAIMS,
     "StorageClass": _NO_CLAIMS,
@@ -53,6 +54,8 @@ def refuse_document(document: JsonValue, kinds: dict[str, str]) -> tuple[Problem
     if not isinstance(document, dict):
         return (Problem(path="", message=f"expected an object, got {describe(document)}"),)
     kind = document.get("kind")
+    if kind == SECRET:
+        return (Problem(path="kind", message=refuse_secret(document)),)
     if isinstance(kind, str) and kind in REFUSED_KINDS:
         return (Problem(path="kind", message=f"{kind} is not taken: {REFUSED_KINDS[kind]}"),)
     if isinstance(kind, str) and kind in kinds:
