@@ -132,6 +132,7 @@ class Device:
     """The core and its world. Every event goes through `tell`, which checks the invariants."""
 
     settings: Settings = field(default_factory=lambda: Settings(device="dev-1"))
+    features: frozenset[str] = frozenset()  # of the wire, which the agent has
     now: float = 1000.0
     disk: bytes | None = None
     records: bytes | None = None
@@ -164,7 +165,7 @@ class Device:
         self.state = self._initial()
 
     def _initial(self) -> State:
-        known = None if self.disk is None else read_desired(self.disk, features=frozenset())
+        known = None if self.disk is None else read_desired(self.disk, features=self.features)
         recorded = {} if self.records is None else read_memory(self.records).records
         return machine.start(self.settings, known, recorded)
 

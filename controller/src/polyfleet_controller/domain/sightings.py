@@ -52,7 +52,7 @@ class _Sight:
 
     def _sight(self, device: SeenDevice) -> Sighting:
         share = self._workload.find_share(device.name, device.platforms)
-        report = device.report
+        report = _find_report_of(share, device.report)
         return Sighting(
             platform=device.platforms[0].platform,
             online=device.online,
@@ -81,6 +81,13 @@ class _Sight:
             decision = place(self._workload, device.platforms, share)
             self._hashes[key] = decision.workload.spec_hash if isinstance(decision, Assigned) else None
         return self._hashes[key]
+
+
+def _find_report_of(share: Share, report: WorkloadReport | None) -> WorkloadReport | None:
+    """The report, if it is about what the device is given: of an older release it says nothing."""
+    if report is None or share.release is None or report.release != share.release.release:
+        return None
+    return report
 
 
 def _find_condition(report: WorkloadReport | None) -> Condition | None:
