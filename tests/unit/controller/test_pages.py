@@ -9,6 +9,7 @@ import pytest
 from rich.console import RenderableType
 
 from inspection_examples import DETAILS, EMPTY, ODD, SINGLE
+from pair_examples import PAIR_APPLIED, PAIR_CHECK, PAIR_DETAIL, PAIR_DEVICE, PAIR_REFUSED, PAIR_WORKLOAD
 from polyfleet_controller.cli.device_page import draw_device
 from polyfleet_controller.cli.device_table import draw_device_list
 from polyfleet_controller.cli.dry_run_page import draw_dry_run
@@ -74,6 +75,12 @@ PAGES: Final[dict[str, RenderableType]] = {
     "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),
     "workload_releases": draw_releases((RELEASE, RELEASE), NOW),
     "workload_releases_empty": draw_releases((), NOW),
+    "image_check_pair": draw_image_check(PAIR_CHECK, NOW),
+    "apply_pair": draw_applied(PAIR_APPLIED, NOW),
+    "apply_refused_pair": draw_refusal(PAIR_REFUSED),
+    "workload_list_pair": draw_workload_list((PAIR_WORKLOAD,), NOW),
+    "workload_show_pair": draw_workload(PAIR_DETAIL, NOW),
+    "device_show_pair": draw_device(PAIR_DEVICE, NOW),
 }
 
 
