@@ -5,17 +5,24 @@ from dataclasses import replace
 import pytest
 
 from controlroom import HOST, ControlRoom, Voice, manifest
-from polyfleet_controller.domain.device_labels import DeviceLabel, IgnoredLabel, LabelChange, LabelSource
-from polyfleet_controller.domain.marks import MarkConflictError, MarkRefusedError
-from polyfleet_controller.domain.taint_changes import TaintChange, TaintRemoval, TaintSetting
+from polyfleet_controller.domain.device_labels import (
+    MAX_LABELS,
+    DeviceLabel,
+    IgnoredLabel,
+    LabelChange,
+    LabelSource,
+)
+from polyfleet_controller.domain.marks import MarkConflictError, MarkRefusedError, check_room
+from polyfleet_controller.domain.taint_changes import MAX_TAINTS, TaintChange, TaintRemoval, TaintSetting
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.devices import DeviceFilter
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.labelling import count_labels, find_facts, find_moved
 from polyfleet_controller.services.pages import PageRequest
-from polyfleet_controller.services.views import DeviceView
+from polyfleet_controller.services.views import DeviceView, Marked, MarkOutcome
 from polyfleet_controller.store.marks import load_operator_labels, load_taints
 from polyfleet_controller.store.messages import StoredInventory
+from polyfleet_shared.json_text import Problem
 from polyfleet_shared.platforms import Platform
 
 OWN = {"kubernetes.io/arch": "arm", "kubernetes.io/os": "linux", "kubernetes.io/hostname": "board"}
@@ -231,3 +238,87 @@ def test_only_what_an_inventory_says_anew_can_move_a_workload(room: ControlRoom)
             if find_moved(connection, find_facts(new, count_labels(connection, new))):
                 moved.append(name)
     assert moved == ["tier", "arch", "cpu", "memory"]
+
+
+def mark_all(room: ControlRoom, *names: str, overwrite: bool = False, **labels: str) -> tuple[Marked, ...]:
+    change = LabelChange(set=labels, overwrite=overwrite)
+    return room.marks.label_all(names, change, now=room.now)
+
+
+def test_of_several_devices_each_is_labelled_by_itself(room: ControlRoom) -> None:
+    room.enrol(*(Voice(name=f"dev-{number}") for number in (1, 2, 3)))
+    room.label("dev-1", site="north")
+    room.label("dev-2", site="south")
+    assert mark_all(room, "dev-3", "dev-1", "dev-2", "dev-9", "dev-3", site="north") == (
+        Marked(device="dev-3", outcome=MarkOutcome.CHANGED),
+        Marked(device="dev-1", outcome=MarkOutcome.UNCHANGED),
+        Marked(
+            device="dev-2",
+            outcome=MarkOutcome.CONFLICT,
+            problems=(
+                Problem(
+                    path='set["site"]',
+                    message="site is south already, set by an operator: overwrite it if north is meant",
+                ),
+            ),
+        ),
+        Marked(
+            device="dev-9",
+            outcome=MarkOutcome.NOT_FOUND,
+            problems=(Problem(path="", message="there is no device 'dev-9'"),),
+        ),
+    )
+    assert [found(room, "site", site) for site in ("north", "south")] == [["dev-1", "dev-3"], ["dev-2"]]
+    change = LabelChange(set={"site": "west", "kubernetes.io/os": "plan9"})
+    refused = room.marks.label_all(["dev-1", "dev-2"], change, now=room.now)
+    assert [each.outcome for each in refused] == [MarkOutcome.REFUSED] * 2
+    assert found(room, "site", "west") == []
+
+
+def test_workloads_follow_the_labels_of_several_devices_at_once(room: ControlRoom) -> None:
+    voices = [Voice(name=f"dev-{number}") for number in range(1, 6)]
+    room.enrol(*voices)
+    document = manifest()
+    document["spec"]["template"]["spec"]["nodeSelector"] = {"site": "north"}
+    room.workloads.apply(document, now=room.now)
+    room.deliver()
+    woken = room.woken
+    mark_all(room, *(voice.name for voice in voices[1:]), site="north")
+    assert (sorted(room.deliver_documents()), room.woken) == (["dev-2", "dev-3", "dev-4", "dev-5"], woken + 1)
+    assert [each.device for each in room.workload().placements] == ["dev-2", "dev-3", "dev-4", "dev-5"]
+    mark_all(room, "dev-2", "dev-3", site="south", overwrite=True)
+    assert [each.device for each in room.workload().placements] == ["dev-4", "dev-5"]
+
+
+def test_several_devices_are_tainted_in_one_transaction(room: ControlRoom) -> None:
+    room.enrol(*(Voice(name=f"dev-{number}") for number in (1, 2)))
+    room.marks.taint("dev-2", TaintChange(set=(DEDICATED,)), now=room.now)
+    marked = room.marks.taint_all(["dev-1", "dev-2"], TaintChange(set=(DEDICATED,)), now=room.now)
+    assert [each.outcome for each in marked] == [MarkOutcome.CHANGED, MarkOutcome.UNCHANGED]
+    with room.database.read() as connection:
+        taints = load_taints(connection, ["dev-1", "dev-2"])
+    assert [[str(each) for each in found] for found in taints.values()] == [
+        ["dedicated=till:NoSchedule"],
+        ["dedicated=till:NoSchedule"],
+    ]
+
+
+def test_a_device_has_so_many_marks_and_no_more(room: ControlRoom) -> None:
+    enrol(room)
+    change = LabelChange(set={f"key-{number}": "x" for number in range(MAX_LABELS)})
+    room.marks.label("dev-1", change, now=room.now)
+    with pytest.raises(MarkRefusedError, match="it would have 101 labels of operators, and may have 100"):
+        room.label("dev-1", another="x")
+    room.label("dev-1", "key-0", another="x")
+    taints = [TaintSetting(key=f"key-{number}", effect=Effect.NO_SCHEDULE) for number in range(MAX_TAINTS)]
+    taint(room, *taints)
+    with pytest.raises(MarkRefusedError, match="it would have 51 taints, and may have 50"):
+        taint(room, DEDICATED)
+    taint(room, DEDICATED, remove="key-0")
+
+
+def test_what_is_there_beyond_the_bound_may_be_taken_away_bit_by_bit() -> None:
+    check_room("taints", 60, 59, 50)
+    check_room("taints", 60, 60, 50)
+    with pytest.raises(MarkRefusedError):
+        check_room("taints", 60, 61, 50)

@@ -71,6 +71,8 @@ OPERATIONS = (
     ("GET", IMAGE_CHECK),
     ("PATCH", f"{DEVICE}/labels"),
     ("PATCH", f"{DEVICE}/taints"),
+    ("PATCH", "/v1/device-labels"),
+    ("PATCH", "/v1/device-taints"),
     ("GET", "/v1/workloads"),
     ("GET", WORKLOAD),
     ("GET", f"{WORKLOAD}/releases"),

@@ -560,7 +560,7 @@ def test_a_device_is_labelled(api: Api, polyfleet: Polyfleet) -> None:
         polyfleet(*label, "--list", "rack-"),
         polyfleet(*label, "site-"),
         polyfleet(*label, "kubernetes.io/arch=arm64", "tier-", "a b=c"),
-        polyfleet(*label, "rack", "tier=1", "tier=2"),
+        polyfleet(*label, "tier=1", "rack", "tier=2"),
         polyfleet(*label),
     ] == [
         (0, f"{called} labelled\n", ""),
@@ -669,6 +669,73 @@ def test_a_device_is_tainted(api: Api, polyfleet: Polyfleet) -> None:
     code, text, errors = polyfleet(*taint, "broken:NoExecute", "--list", "-o", "json")
     taints = api.ask("GET", "/v1/devices/edge-1").json()["device"]["taints"]
     assert (code, json.loads(text), errors) == (0, {"items": taints}, "")
+
+
+def test_several_devices_are_labelled_each_by_itself(api: Api, polyfleet: Polyfleet) -> None:
+    for number, site in enumerate(("north", "north", "south"), start=1):
+        api.add_device(f"edge-{number}", site=site)
+    api.ask("PATCH", "/v1/devices/edge-2/labels", {"set": {"tier": "gold"}})
+    label = ("device", "label")
+    called = "device.polyfleet.io/edge"
+    assert [
+        polyfleet(*label, "-l", "site=north", "tier=gold"),
+        polyfleet(*label, "edge-1", "edge-9", "edge-3", "tier=silver"),
+        polyfleet(*label, "--all", "tier=silver", "--overwrite", "-o", "name"),
+        polyfleet(*label, "-l", "site=west", "tier=gold"),
+        polyfleet(*label, "edge-1", "-l", "site=north", "tier=gold"),
+        polyfleet(*label, "tier=gold"),
+        polyfleet(*label, "--all", "--list"),
+    ] == [
+        (0, f"{called}-1 labelled\n{called}-2 not labelled\n", ""),
+        (
+            1,
+            f"{called}-1 not labelled\n{called}-9 not labelled\n{called}-3 labelled\n",
+            (
+                f"polyfleet: {called}-1 is not changed:\n"
+                "  tier is gold already, set by an operator: overwrite it if silver is meant\n"
+                f"{called}-9 is not changed:\n"
+                "  there is no device 'edge-9'\n"
+                "Give --overwrite where that is meant.\n"
+            ),
+        ),
+        (0, f"{called}-1\n{called}-2\n{called}-3\n", ""),
+        (1, "", "polyfleet: no device meets site=west: nothing is changed\n"),
+        (
+            2,
+            "",
+            ("polyfleet: say which devices: their names, or -l SELECTOR, or --all, and only one of these\n"),
+        ),
+        (
+            2,
+            "",
+            ("polyfleet: say which devices: their names, or -l SELECTOR, or --all, and only one of these\n"),
+        ),
+        (2, "", "polyfleet: --list shows one device, by its name\n"),
+    ]
+    devices = api.ask("GET", "/v1/devices").json()["items"]
+    assert {device["labels"]["tier"] for device in devices} == {"silver"}
+    code, text, errors = polyfleet(*label, "-l", "site", "tier-", "-o", "json")
+    assert (code, json.loads(text), errors) == (
+        0,
+        {
+            "items": [
+                {"device": f"edge-{number}", "outcome": "changed", "problems": []} for number in (1, 2, 3)
+            ]
+        },
+        "",
+    )
+
+
+def test_several_devices_are_tainted(api: Api, polyfleet: Polyfleet) -> None:
+    for number in (1, 2):
+        api.add_device(f"edge-{number}")
+    called = "device.polyfleet.io/edge"
+    polyfleet("device", "taint", "edge-2", "broken:NoExecute")
+    taint = ("device", "taint", "--all")
+    assert [polyfleet(*taint, "broken:NoExecute"), polyfleet(*taint, "broken-", "x:NoSchedule-")] == [
+        (0, f"{called}-1 tainted\n{called}-2 not tainted\n", ""),
+        (0, f"{called}-1 untainted\n{called}-2 untainted\n", ""),
+    ]
 
 
 def test_a_device_is_shown(api: Api, polyfleet: Polyfleet, image: PushedImage) -> None:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 import polyfleet_controller
 from polyfleet_controller.api.contract import DOCUMENT_PATH, Contract
+from polyfleet_controller.api.device_marks import make_device_marks_router
 from polyfleet_controller.api.devices import make_device_router
 from polyfleet_controller.api.dry_runs import make_dry_run_router
 from polyfleet_controller.api.handlers import HANDLERS, make_routing_handler
@@ -47,6 +48,7 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
     for make_router in (
         make_status_router,
         make_device_router,
+        make_device_marks_router,
         make_workload_router,
         make_dry_run_router,
         make_image_router,

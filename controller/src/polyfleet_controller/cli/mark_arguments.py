@@ -10,6 +10,16 @@ from polyfleet_shared.json_text import JsonValue
 _EFFECTS: Final = ", ".join(Effect)
 
 
+def split_names(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of devices come first, as in kubectl: no name has one of `=`, `:` and `-` at its end."""
+    names: list[str] = []
+    for argument in arguments:
+        if argument.endswith("-") or "=" in argument or ":" in argument:
+            break
+        names.append(argument)
+    return tuple(names), tuple(arguments[len(names) :])
+
+
 def read_label_change(arguments: Sequence[str], *, overwrite: bool) -> JsonValue:
     """`site=north` sets, `site-` removes.
 

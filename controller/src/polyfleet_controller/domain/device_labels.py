@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
-from polyfleet_controller.domain.marks import RESERVED_PREFIX, Objections, say, set_path
+from polyfleet_controller.domain.marks import RESERVED_PREFIX, Objections, check_room, say, set_path
 from polyfleet_shared.messages import Inventory
 
 ARCHITECTURE: Final = "kubernetes.io/arch"
@@ -18,6 +18,9 @@ OS: Final = "kubernetes.io/os"
 HOSTNAME: Final = "kubernetes.io/hostname"
 VARIANT: Final = "polyfleet.io/variant"
 SITE: Final = "polyfleet.io/site"
+
+# What operators may put on one device.
+MAX_LABELS: Final = 100
 
 PROTECTED: Final = frozenset({ARCHITECTURE, OS, HOSTNAME, VARIANT})
 _RESERVED: Final = f"is reserved, as all under {RESERVED_PREFIX} is but for {SITE}"
@@ -156,7 +159,9 @@ class DeviceLabels:
                 self._judge_removal(objections, path, key, accepted.get(key))
         objections.close()
         kept = {key: value for key, value in self.operator.items() if key not in change.remove}
-        return kept | {key: value for key, value in change.set.items() if key not in self.inventory}
+        after = kept | {key: value for key, value in change.set.items() if key not in self.inventory}
+        check_room("labels of operators", len(self.operator), len(after), MAX_LABELS)
+        return after
 
     def _judge_value(self, objections: Objections, key: str, value: str, known: str) -> None:
         """`known` is the value that must not be lost."""

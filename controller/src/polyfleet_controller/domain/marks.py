@@ -53,6 +53,17 @@ class Objections:
             raise MarkConflictError(self._conflicts)
 
 
+def check_room(what: str, before: int, after: int, most: int) -> None:
+    """Refuse to put more marks of a kind on a device than it may have; taking some away is always possible.
+
+    Raises:
+        MarkRefusedError: there would be too many.
+    """
+    if after > most and after > before:
+        message = f"it would have {after} {what}, and may have {most}: remove some that nobody uses"
+        raise MarkRefusedError([Problem(path="set", message=message)])
+
+
 def set_path(key: str) -> str:
     """Where in a change of labels the value of a key stands."""
     return f"set[{json.dumps(key[:_SHOWN])}]"

@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from polyfleet_controller.domain.labels import find_key_problems, find_value_problems
-from polyfleet_controller.domain.marks import RESERVED_PREFIX, Objections, say
+from polyfleet_controller.domain.marks import RESERVED_PREFIX, Objections, check_room, say
 from polyfleet_controller.domain.taints import Effect, Taint
 
 Place: TypeAlias = tuple[str, Effect]
+
+# On one device: placement looks at each of them.
+MAX_TAINTS: Final = 50
 
 _FORM: Final = "a taint's key and value have the form of a label's"
 
@@ -69,6 +72,7 @@ def change_taints(taints: Iterable[Taint], change: TaintChange, *, now: datetime
         if old is None or old.value != setting.value:
             old = Taint(key=setting.key, value=setting.value, effect=setting.effect, since=now)
         after[setting.place] = old
+    check_room("taints", len(known), len(after), MAX_TAINTS)
     return tuple(taint for _, taint in sorted(after.items(), key=lambda item: item[0]))
 
 

@@ -15,6 +15,7 @@ from polyfleet_controller.domain.rehearsal import PlannedPull
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.image_views import ImageCheck
+from polyfleet_shared.json_text import Problem
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.reasons import Reason
@@ -40,6 +41,8 @@ __all__ = [
     "ImageFailure",
     "Incarnation",
     "LabelSource",
+    "MarkOutcome",
+    "Marked",
     "OtherImage",
     "Page",
     "PlannedPull",
@@ -129,6 +132,25 @@ class EventView:
     message: str
     size: int | None
     seconds: float | None
+
+
+class MarkOutcome(StrEnum):
+    """What became of a change of labels or taints on one of several devices."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"  # a mark has another value, and the change does not overwrite
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """One of several devices that were to be marked; `problems` say why it was not."""
+
+    device: str
+    outcome: MarkOutcome
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
