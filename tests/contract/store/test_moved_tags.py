@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from controlroom import PLATFORMS, REPOSITORY, ControlRoom, Voice, digest, index, manifest
 from polyfleet_controller.domain.images import ResolvedImage
+from polyfleet_controller.domain.rollout.events import Retried, RolledBack
 from polyfleet_controller.services.moved_tags import AlarmChange, MovedTags
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.views import Alarm, Standing
@@ -77,6 +78,26 @@ def test_held_devices_go_on_when_the_tag_gains_their_platform(
     assert standings(room) == {
         voice.name: (Standing.RUNNING, digest(f"1 {voice.platform}")) for voice in voices
     }
+
+
+def test_a_rollout_that_has_not_succeeded_everywhere_is_not_begun_anew_by_a_tag(
+    room: ControlRoom, voices: tuple[Voice, ...], moved_tags: MovedTags
+) -> None:
+    room.shelf.answers["2"] = index("2", *SOME)
+    room.apply(tag="1", on_uncovered="hold")
+    room.settle(*voices)
+    room.apply(tag="2", on_uncovered="hold")
+    room.rollouts.steer("default", "hello", RolledBack(by="ada"), now=room.now)
+    room.settle(*voices)
+    before = standings(room)
+    room.shelf.answers["2"] = index("2", *PLATFORMS)
+    look(room, moved_tags)
+    assert standings(room) == before
+    room.rollouts.steer("default", "hello", Retried(by="ada"), now=room.now)
+    room.settle(*voices)
+    look_later(room, moved_tags)
+    room.settle(*voices)
+    assert {child for _, child in standings(room).values()} == {digest(f"2 {item}") for item in PLATFORMS}
 
 
 def test_a_tag_that_changes_a_child_in_use_waits_for_an_operator(

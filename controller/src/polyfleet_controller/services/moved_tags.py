@@ -16,6 +16,7 @@ from polyfleet_controller.domain.moved_tags import (
     releases_held_devices,
     renew,
 )
+from polyfleet_controller.domain.rollout.states import Rollout, RolloutStatus
 from polyfleet_controller.services.advancing import BY_ITSELF, release_workload
 from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.store.alarms import load_alarms, save_alarm
@@ -25,6 +26,7 @@ from polyfleet_controller.store.assignments import (
     load_image_uses,
 )
 from polyfleet_controller.store.database import Connection, Database
+from polyfleet_controller.store.rollouts import load_rollouts_in_effect
 from polyfleet_controller.store.workloads import (
     StoredWorkload,
     list_released_workloads,
@@ -235,6 +237,7 @@ def _judge(
         bool(moved)
         and len(found) == len(release.images)
         and releases_held_devices(release.images, found, load_assigned_platforms(connection, uid))
+        and not _is_undecided(load_rollouts_in_effect(connection, [uid]).get(uid))
     )
     before = load_alarms(connection, [uid]).get(uid)
     loss = join_losses(_describe_losses(load_image_uses(connection, uid), moved)) if moved else None
@@ -245,6 +248,11 @@ def _judge(
         before=before,
         after=renew(before, loss, now=now),
     )
+
+
+def _is_undecided(rollout: Rollout | None) -> bool:
+    """Whether some platform has not come to the release: a new one would try it there again, unasked."""
+    return rollout is not None and rollout.status is not RolloutStatus.COMPLETED
 
 
 def _describe_losses(uses: Iterable[ImageUse], moved: _Answers) -> Iterator[str]:
