@@ -195,6 +195,11 @@ def test_several_containers_are_ready_when_the_last_of_them_is() -> None:
     device.answers.clear()
     device.settle(seconds=30)
     assert last_report(device).ready_seconds < 70
+    device.answers["ready"] = BAD
+    device.settle(seconds=60)
+    report = last_report(device)
+    assert (report.phase, report.reason, report.ready_seconds) == (Phase.RUNNING, Reason.PROBE_FAILED, 0)
+    assert report.container == "main"
 
 
 def test_a_restarted_agent_asks_anew() -> None:
