@@ -13,7 +13,7 @@ from polyfleet_shared.desired import read_desired
 from polyfleet_shared.messages import EventKind, Phase, WorkloadReport
 from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy
+from polyfleet_shared.workloads import DesiredWorkload, RestartPolicy, UpdateMethod
 from simulation import Device, asks, hint, image, payload, workload
 
 BAD: Final = Answer(succeeded=False, message="answered 503")
@@ -289,3 +289,15 @@ def test_probes_that_never_answer_delay_nothing_but_probes() -> None:
     assert device.running().keys() == {"w0", "w1", "w2", "w3", "w9"}
     device.tell(ProbeAnswered(number=hung[0].number, answer=Answer(succeeded=True)))
     assert [type(action) for action in device.pending] == [RunProbe]
+
+
+def test_what_ran_before_it_was_its_turn_alone_is_not_asked_anew_when_its_predecessor_ends() -> None:
+    device = deployed(workload(), seconds=100)
+    successor = replace(probed(readiness=asks("ready")), update_method=UpdateMethod.START_FIRST)
+    receive(device, 2, replace(successor, release="release-2"))
+    device.settle(seconds=300)
+    report = last_report(device)
+    assert (report.phase, report.release) == (Phase.RUNNING, "release-2")
+    assert report.ready_seconds > 290
+    assert len(starts(device)) == 2
+    assert len(device.containers) == 1

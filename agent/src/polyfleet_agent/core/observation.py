@@ -46,7 +46,10 @@ def observe_stop(workload: Workload, container_id: str, settings: Settings, now:
     if stopped is None:
         return Observed(workload=workload)
     part = workload.part(stopped.container)
+    counts = active_container(workload, stopped.container) == stopped
     ended = replace(workload, endings={**workload.endings, container_id: stopped.started_at})
+    if not counts:  # its successor runs already
+        return Observed(workload=ended)
     known = part.health
     if known is None or known.failed is None or known.run != _run(stopped):
         return Observed(workload=ended.with_part(stopped.container, part.at_rest))
