@@ -166,7 +166,7 @@ class Actors:
                 self._idle.set()
                 continue
             self._idle.clear()
-            self._act(message.topic, message.payload)
+            self._act(message.topic, bytes(message.payload))
 
     def stop(self) -> None:
         self._stopping.set()
