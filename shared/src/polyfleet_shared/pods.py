@@ -187,6 +187,14 @@ def find_volume_problems(
     return (*_find_in_volumes(volumes), *_find_in_mounts(volumes, containers))
 
 
+def describe_excess(size: int) -> str:
+    """Why the file is refused with which a workload's files come to so many bytes."""
+    return (
+        f"with this file a workload's files are {size} bytes, above the {MAX_CONFIG_BYTES} that a document "
+        "takes: put it into the image, or use a hostPath"
+    )
+
+
 def _find_in_volumes(volumes: Sequence[Volume]) -> Iterator[Problem]:
     names = [volume.name for volume in volumes]
     size = 0
@@ -198,11 +206,8 @@ def _find_in_volumes(volumes: Sequence[Volume]) -> Iterator[Problem]:
         for number, item in enumerate(() if volume.config_map is None else volume.config_map.items):
             before, size = size, size + len(item.text.encode())
             if before <= MAX_CONFIG_BYTES < size:
-                yield Problem(
-                    path=f"volumes[{position}].configMap.items[{number}].text",
-                    message=f"with this file a workload's files are {size} bytes, above the "
-                    f"{MAX_CONFIG_BYTES} that a document takes: put it into the image, or use a hostPath",
-                )
+                place = f"volumes[{position}].configMap.items[{number}].text"
+                yield Problem(path=place, message=describe_excess(size))
 
 
 def _find_in_mounts(
