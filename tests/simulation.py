@@ -43,6 +43,7 @@ from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.memory import read_memory
 from polyfleet_agent.core.state import Settings, State
 from polyfleet_shared.desired import DesiredDocument, read_desired, write_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.probes import HttpGetAction, Probe
@@ -132,7 +133,7 @@ class Device:
     """The core and its world. Every event goes through `tell`, which checks the invariants."""
 
     settings: Settings = field(default_factory=lambda: Settings(device="dev-1"))
-    features: frozenset[str] = frozenset()  # of the wire, which the agent has
+    features: frozenset[str] = frozenset(Feature)  # of the wire, which the agent has
     now: float = 1000.0
     disk: bytes | None = None
     records: bytes | None = None

@@ -4,6 +4,7 @@ Never do two of them run at once, unless they ask for it. `Device.tell` checks t
 step, and its runtime what may run at once.
 """
 
+from dataclasses import replace
 from enum import StrEnum
 
 from hypothesis import settings
@@ -14,7 +15,9 @@ from polyfleet_agent.core.actions import CreateContainer
 from polyfleet_agent.core.containers import ContainerStatus
 from polyfleet_agent.core.events import DesiredReceived, TransportConnected, Woken
 from polyfleet_shared.desired import read_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.messages import EventKind, Phase
+from polyfleet_shared.reasons import Reason
 from polyfleet_shared.workloads import DesiredWorkload, UpdateMethod
 from simulation import Device, hint, image, payload, workload
 
@@ -44,18 +47,25 @@ class DeviceOfHistories(RuleBasedStateMachine):
         # The releases that may be the last good one; where `certain`, one of them is.
         self.good: set[str] = set()
         self.certain = False
+        self.unpullable: set[str] = set()
 
     @rule(
         version=st.sampled_from(VERSIONS),
         flaw=st.none() | st.sampled_from(Flaw),
         method=st.sampled_from(UpdateMethod),
         sides=st.integers(0, 1),
+        ahead=st.lists(st.sampled_from(VERSIONS), max_size=2, unique=True),
     )
-    def a_release_comes(self, version: str, flaw: Flaw | None, method: UpdateMethod, sides: int) -> None:
+    def a_release_comes(
+        self, version: str, flaw: Flaw | None, method: UpdateMethod, sides: int, ahead: list[str]
+    ) -> None:
+        self.unpullable.discard(image(version).child)
+        self.device.unpullable.pop(image(version).child, None)
         if version not in self.flaws:
             self.flaws[version] = flaw
             self._spoil(version, flaw)
-        self.newest = workload(UID, version, method=method, sides=sides)
+        wanted = workload(UID, version, method=method, sides=sides)
+        self.newest = replace(wanted, prefetch=tuple(image(other) for other in ahead))
         if self.flaws[version] is None:
             self.good.add(version)
         self.sent.append(payload(len(self.sent) + 1, self.newest))
@@ -95,6 +105,12 @@ class DeviceOfHistories(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.device.now += seconds
         self.device.tell(Woken())
+
+    @rule()
+    def the_registry_loses_an_image_that_nobody_runs_yet(self) -> None:
+        lost = {image(version).child for version in VERSIONS if version not in self.flaws}
+        self.unpullable |= set(sorted(lost)[-1:])
+        self.device.unpullable.update(dict.fromkeys(self.unpullable, Reason.IMAGE_NOT_FOUND))
 
     @precondition(lambda self: self.device.containers)
     @rule(data=st.data(), told=st.booleans())
@@ -149,6 +165,8 @@ class DeviceOfHistories(RuleBasedStateMachine):
         running = self._running()
         [report] = device.reports[-1].workloads
         assert report.release == newest.release
+        assert set(report.prefetched) == {item.child for item in newest.prefetch} - self.unpullable
+        assert device.state.prefetching is None
         if self.flaws[_version_of(newest)] is None:
             assert (report.phase, running) == (Phase.RUNNING, {_version_of(newest)})
             self.good, self.certain = running, True
@@ -182,7 +200,7 @@ class DeviceOfHistories(RuleBasedStateMachine):
 
     def _receive(self, sent: bytes) -> None:
         self.device.tell(
-            DesiredReceived(document=read_desired(sent, features=frozenset(["updates"])), payload=sent)
+            DesiredReceived(document=read_desired(sent, features=frozenset(Feature)), payload=sent)
         )
 
 

@@ -12,6 +12,7 @@ from polyfleet_agent.core.events import DesiredReceived, TransportConnected, Wok
 from polyfleet_agent.core.health import Answer
 from polyfleet_agent.core.memory import read_memory
 from polyfleet_shared.desired import read_desired
+from polyfleet_shared.features import Feature
 from polyfleet_shared.messages import EventKind, Phase, WorkloadReport
 from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
@@ -23,7 +24,7 @@ OLD, NEW = image("1"), image("2")
 
 def receive(device: Device, generation: int, *workloads: DesiredWorkload) -> None:
     sent = payload(generation, *workloads)
-    device.tell(DesiredReceived(document=read_desired(sent, features=frozenset(["updates"])), payload=sent))
+    device.tell(DesiredReceived(document=read_desired(sent, features=frozenset(Feature)), payload=sent))
 
 
 def deployed(*workloads: DesiredWorkload) -> Device:

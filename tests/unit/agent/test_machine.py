@@ -462,6 +462,29 @@ def test_ready_seconds_count_on_the_monotonic_clock_and_are_reported_at_the_inte
     assert [last.workloads[0].ready_seconds > 0 for last in device.reports] == [True, True, True]
 
 
+def test_the_moment_at_which_a_workload_was_ready_for_long_enough_is_told_at_once() -> None:
+    device = connected_device()
+    device.now += 0.3
+    receive(device, 1, replace(workload(), min_ready_seconds=17))
+    device.settle(seconds=5)
+    began = next(item for item in device.state.workloads.values()).ready_since
+    assert began is not None
+    device.reports.clear()
+    device.settle(seconds=20)
+    [told] = [item.workloads[0] for item in device.reports]
+    assert (told.phase, told.ready_seconds, device.now) == (Phase.RUNNING, 17, began + 17)
+
+
+def test_a_container_that_somebody_removed_comes_back() -> None:
+    device = deployed(workload())
+    (removed,) = device.containers
+    del device.containers[removed]
+    hint(device)
+    device.settle(seconds=20)
+    assert (device.running(), list(device.containers) != [removed]) == ({"w1": image("1").config}, True)
+    assert last_report(device).phase is Phase.RUNNING
+
+
 def test_events_that_nobody_acknowledges_are_published_again_at_the_interval() -> None:
     device = deployed(workload())
     replays: list[ReplayEvents] = []

@@ -129,11 +129,12 @@ class PublishInventory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishReported:
-    """Say what the device runs."""
+    """Say what the device runs. `available` are the workloads that are ready for as long as they must be."""
 
     observed: DocumentVersion | None
     conditions: tuple[Condition, ...]
     workloads: tuple[WorkloadReport, ...]
+    available: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from polyfleet_agent.core.gate import aim, let_go
 from polyfleet_agent.core.happenings import Happening
 from polyfleet_agent.core.memory import NOTHING_REMEMBERED
 from polyfleet_agent.core.observation import set_back
+from polyfleet_agent.core.prefetching import keep_wanted
 from polyfleet_agent.core.runtime import want_listing
 from polyfleet_agent.core.state import PendingDocument, State, Workload
 from polyfleet_agent.core.transition import Transition
@@ -109,8 +110,9 @@ def _retarget(known: Workload, target: DesiredWorkload | None, hold: HeldWorkloa
     if hold is not None:
         return replace(known, hold=hold, namespace=hold.namespace, name=hold.name)
     if target is None:
-        return replace(let_go(known), wanted=None, target=None, spec_hash="", failure=None, hold=None)
-    return aim(known, target)
+        gone = replace(let_go(known), wanted=None, target=None, spec_hash="", failure=None, hold=None)
+        return keep_wanted(gone)
+    return keep_wanted(aim(known, target))
 
 
 def _recall(state: State, uid: str) -> Workload:

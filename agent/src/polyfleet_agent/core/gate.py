@@ -108,7 +108,8 @@ def aim(workload: Workload, wanted: DesiredWorkload) -> Workload:
     return replace(
         let_go(named),
         spec_hash=spec_hash,
-        fetched=named.fetched & {container.image.child for container in target.all_containers},
+        fetched=(named.fetched | named.prefetched)
+        & {container.image.child for container in target.all_containers},
         parts={},
         restarts=0,
         phase=Phase.PENDING,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from polyfleet_agent.core import documents, probing, recording, runtime
+from polyfleet_agent.core import documents, prefetching, probing, recording, runtime
 from polyfleet_agent.core.actions import (
     Action,
     PublishInventory,
@@ -55,12 +55,13 @@ def react(state: State, event: AgentEvent, now: float) -> Transition:
     """One transition. `now` is monotonic, in seconds, and never goes back."""
     taken = _take(state, event, now)
     planned = _plan_all(taken.state, now)
-    kept = recording.save_if_due(planned.state, now)
+    fetching = prefetching.begin_next(planned.state, now)
+    kept = recording.save_if_due(fetching.state, now)
     listed = runtime.list_if_due(kept.state, now)
     asked = probing.ask_all(listed.state, now)
     told = _tell(asked.state, now)
     # What is remembered is on disk before it is acted on, where the disk takes it.
-    steps = (taken, kept, planned, listed, asked, told)
+    steps = (taken, kept, planned, fetching, listed, asked, told)
     return Transition(state=told.state, actions=tuple(action for step in steps for action in step.actions))
 
 
@@ -80,7 +81,7 @@ def next_wake(state: State) -> float:
         if item.wake_at is not None and _is_plannable(state, item)
     ]
     moments += [documents.retry_at(state), recording.retry_at(state), runtime.retry_at(state)]
-    moments.append(probing.next_due(state))
+    moments += [prefetching.retry_at(state), probing.next_due(state)]
     if state.connection is not None:
         moments += [state.report_due, state.telemetry_due]
     return min(moments)
@@ -171,23 +172,33 @@ def _plan_one(state: State, workload: Workload, now: float) -> _Planned:
     pulling = workload.pulling
     if decided.pull is not None and (pulling is None or pulling.child != decided.pull.image.child):
         pulling = Pulling(child=decided.pull.image.child)
-        actions.append(decided.pull)
+        if not prefetching.is_under_way(state, workload.uid, pulling.child):
+            actions.append(decided.pull)
     if decided.step is not None:
         actions.append(decided.step)
     restarted = isinstance(decided.step, StartContainer) and any(
         item.container_id == decided.step.container_id and item.started_at for item in workload.current
     )
+    moments = [decided.wake_at, verdict.wake_at, _available_at(workload, now)]
     return _Planned(
         workload=replace(
             begin_trial(workload, decided.step, now),
             step=decided.step,
             pulling=pulling,
             phase=decided.phase,
-            wake_at=verdict.wake_at if decided.wake_at is None else min(decided.wake_at, verdict.wake_at),
+            wake_at=min(moment for moment in moments if moment is not None),
             restarts=workload.restarts + restarted,
         ),
         actions=tuple(actions),
     )
+
+
+def _available_at(workload: Workload, now: float) -> float | None:
+    """The moment that is told at once, if it is yet to come."""
+    if workload.target is None or workload.ready_since is None:
+        return None
+    moment = workload.ready_since + workload.target.min_ready_seconds
+    return moment if moment > now else None
 
 
 def _undone(workload: Workload, failure: FailedRelease) -> Happening:

@@ -16,13 +16,13 @@ _TELLS_PROBE = frozenset({Phase.STARTING, Phase.RUNNING})
 
 def report(state: State, now: float) -> PublishReported:
     """What is to be published now; `readySeconds` are those of this moment."""
+    usable = state.runtime.trouble.setback is None
+    workloads = [state.workloads[uid] for uid in sorted(state.workloads)]
     return PublishReported(
         observed=None if state.document is None else state.document.version,
         conditions=_conditions(state),
-        workloads=tuple(
-            _report_workload(state.workloads[uid], now, usable=state.runtime.trouble.setback is None)
-            for uid in sorted(state.workloads)
-        ),
+        workloads=tuple(_report_workload(item, now, usable=usable) for item in workloads),
+        available=frozenset(item.uid for item in workloads if usable and _is_available(item, now)),
     )
 
 
@@ -59,15 +59,13 @@ def _condition(trouble: Trouble) -> Condition | None:
 
 
 def _report_workload(workload: Workload, now: float, *, usable: bool) -> WorkloadReport:
-    ready = usable and workload.phase is Phase.RUNNING and workload.ready_since is not None
-    since = workload.ready_since if workload.ready_since is not None else now
     base = WorkloadReport(
         uid=workload.uid,
         namespace=workload.namespace,
         name=workload.name,
         release="" if workload.wanted is None else workload.wanted.release,
         phase=workload.phase,
-        ready_seconds=int(now - since) if ready else 0,
+        ready_seconds=_count_ready(workload, now) if usable else 0,
         restarts=workload.restarts,
         pull=None if workload.pulling is None else workload.pulling.progress,
         containers=tuple(
@@ -75,6 +73,7 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
             for item in workload.containers
             if item.kind is not ContainerKind.INFRA
         ),
+        prefetched=tuple(sorted(workload.prefetched)),
     )
     if workload.hold is not None:
         held_phase = Phase.HELD if workload.target is None else workload.phase
@@ -90,6 +89,22 @@ def _report_workload(workload: Workload, now: float, *, usable: bool) -> Workloa
     if workload.phase is Phase.STARTING:  # it may be ready yet: that is no failure
         return replace(base, message=unready.words)
     return replace(base, reason=Reason.PROBE_FAILED, message=unready.words, container=unready.container)
+
+
+def _is_available(workload: Workload, now: float) -> bool:
+    if workload.failure is not None or workload.target is None or workload.ready_since is None:
+        return False
+    due = workload.ready_since + workload.target.min_ready_seconds
+    return workload.phase is Phase.RUNNING and due <= now
+
+
+def _count_ready(workload: Workload, now: float) -> int:
+    if workload.phase is not Phase.RUNNING or workload.ready_since is None:
+        return 0
+    counted = int(now - workload.ready_since)
+    # In floating point, the sum of a moment and ten seconds may be less than ten seconds after it.
+    least = workload.target.min_ready_seconds if workload.target and _is_available(workload, now) else 0
+    return max(counted, least)
 
 
 def _report_rolled_back(base: WorkloadReport, workload: Workload, failure: FailedRelease) -> WorkloadReport:

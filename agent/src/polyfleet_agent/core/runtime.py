@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from polyfleet_agent.core import prefetching
 from polyfleet_agent.core.actions import (
     CreateContainer,
     ListContainers,
@@ -119,7 +120,12 @@ def lose(state: State, event: ContainersNotListed, now: float) -> Transition:
 def take_pull(state: State, event: PullAdvanced | PullSucceeded | PullFailed, now: float) -> Transition:
     """News of a pull; of a pull that is no longer wanted there is none."""
     workload = state.workloads.get(event.uid)
-    if workload is None or workload.pulling is None or workload.pulling.child != event.child:
+    awaited = workload is not None and workload.pulling is not None and workload.pulling.child == event.child
+    if prefetching.is_under_way(state, event.uid, event.child) and not isinstance(event, PullAdvanced):
+        if not awaited:
+            return _take_prefetch(state, workload, event, now)
+        state = replace(state, prefetching=None)  # its release has come meanwhile
+    if workload is None or workload.pulling is None or not awaited:
         return Transition(state=state)
     match event:
         case PullAdvanced(progress=progress):
@@ -148,6 +154,16 @@ def take_pull(state: State, event: PullAdvanced | PullSucceeded | PullFailed, no
                     workload, workload.pulls, EventKind.PULL_FAILED, event.reason, event.message
                 ),
             )
+
+
+def _take_prefetch(
+    state: State, workload: Workload | None, event: PullSucceeded | PullFailed, now: float
+) -> Transition:
+    if isinstance(event, PullFailed) and event.reason is Reason.PODMAN_UNAVAILABLE:
+        return _lost(replace(state, prefetching=None), event.reason, event.message, now)
+    if workload is None:
+        return Transition(state=replace(state, prefetching=None))
+    return prefetching.take(state, workload, event, now)
 
 
 def take_step(state: State, event: StepSucceeded | StepFailed, now: float) -> Transition:

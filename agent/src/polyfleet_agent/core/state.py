@@ -75,6 +75,14 @@ class Pulling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prefetch:
+    """A pull under way of what a workload may want later."""
+
+    uid: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One container of a workload, by its name: how it does, whichever container has that name.
 
@@ -122,7 +130,8 @@ class Workload:
     them (one that began before our own last step is stale). `fetched` are the children known to be in the
     store. Pulls, the making of each container beside what runs (`preparation`), the making way for others
     (`steps`) and each of the `parts` fail and wait apart from each other, so that what runs is looked after
-    while its successor cannot be had. `endings` are the ends that were counted, or were our own doing: by
+    while its successor cannot be had. So do the `prefetches`, by child; `prefetched` are those of what
+    `wanted` names that are in the store. `endings` are the ends that were counted, or were our own doing: by
     container, which of its starts it was that ended.
     """
 
@@ -144,6 +153,8 @@ class Workload:
     step: Step | None = None
     pulling: Pulling | None = None
     fetched: frozenset[str] = frozenset()
+    prefetched: frozenset[str] = frozenset()
+    prefetches: Mapping[str, Trouble] = field(default_factory=dict)
     pulls: Trouble = UNTROUBLED
     preparation: Mapping[str, Trouble] = field(default_factory=dict)
     steps: Trouble = UNTROUBLED
@@ -297,6 +308,7 @@ class State:
     recorded: Mapping[str, Record] = field(default_factory=dict)
     recording: Recording | None = None
     recordings: int = 0
+    prefetching: Prefetch | None = None
     refused: Condition | None = None
     connection: int | None = None
     runtime: RuntimeView = RuntimeView()
