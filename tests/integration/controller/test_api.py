@@ -91,6 +91,7 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
                 "release": applied["release"],
                 "platform": "linux/amd64",
                 "child": child,
+                "otherChildren": [],
                 "standing": "running",
                 "report": {
                     "uid": applied["uid"],
@@ -330,6 +331,7 @@ def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: P
         "createdAt": TIME,
         "updatedAt": TIME,
         "image": image.reference,
+        "otherImages": [],
         "release": applied["release"],
         "platforms": [
             {
@@ -440,6 +442,7 @@ def test_health_is_told_with_every_part(api: Api, *, healthy: bool, status: int)
             "outbox": {**well, "pending": 0},
             "resolver": well,
             "scheduler": well,
+            "rollouts": well,
         },
     )
 

@@ -20,6 +20,7 @@ from polyfleet_controller.api.images import make_image_router
 from polyfleet_controller.api.methods import Methods
 from polyfleet_controller.api.queries import NoQuery
 from polyfleet_controller.api.requests import query_reader
+from polyfleet_controller.api.rollouts import make_rollout_router, make_steering_router
 from polyfleet_controller.api.routes import Clock, Services, Surroundings
 from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.api.status import make_status_router
@@ -51,6 +52,8 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
         make_device_marks_router,
         make_workload_router,
         make_dry_run_router,
+        make_rollout_router,
+        make_steering_router,
         make_image_router,
     ):
         app.include_router(make_router(around))

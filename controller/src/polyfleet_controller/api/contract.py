@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
+from polyfleet_controller.api.operators import PARAMETER
 from polyfleet_controller.api.problems import MEDIA_TYPE, STATUS, TITLES, ProblemCode, ProblemDetails
 from polyfleet_controller.api.queries import WorkloadName
 from polyfleet_controller.api.schema import Catalogue, Direction, Refinements, Schema, merge_components
@@ -52,6 +53,8 @@ from polyfleet_shared.workloads import ContainerPort, EnvironmentVariable
 DOCUMENT_PATH: Final = "/v1/openapi.json"
 _NAME: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 NAME_PATTERN: Final = f"^{_NAME}$"
+# As text: FastAPI would take " 1" and "1.0" for a number as well. Those of the store have 64 bits.
+NUMBER_PATTERN: Final = "^[1-9][0-9]{0,17}$"
 
 _PLATFORM_PART: Final = "[a-z0-9][a-z0-9._-]{0,31}"
 _PORT: Final[Schema] = {"minimum": 1, "maximum": 65535}
@@ -143,11 +146,13 @@ class Contract:
         query: type | None = None,
         body: type | None = None,
         other_body: Schema | None = None,
+        by_operator: bool = False,
         problems: Sequence[ProblemCode] = (),
     ) -> dict[str, Any]:
         """The arguments of a route's decorator that describe it. An answer of None has no body.
 
-        `other_body` is what is taken as well, or alone, and no class of ours.
+        `other_body` is what is taken as well, or alone, and no class of ours. `by_operator` if it is noted
+        who asked.
         """
         codes = [ProblemCode.INVALID_PARAMETER, *problems, ProblemCode.STORE_UNAVAILABLE]
         responses: dict[int | str, Any] = {
@@ -160,8 +165,11 @@ class Contract:
             known.setdefault("content", {}).update(self._problem_content()["content"])
         responses["default"] = {**self._problem_content(), "description": "Every other problem."}
         extra: Schema = {}
-        if query is not None:
-            extra["parameters"] = [*self._parameters(query)]
+        parameters = [] if query is None else self._parameters(query)
+        if by_operator:
+            parameters.append(PARAMETER)
+        if parameters:
+            extra["parameters"] = [*parameters]
         bodies: list[JsonValue] = [] if body is None else [self._requests.refer(body)]
         bodies += [] if other_body is None else [other_body]
         if bodies:

@@ -18,6 +18,7 @@ from polyfleet_controller.services.errors import (
     DevicesUncoveredError,
     InvalidPageError,
     NotFoundError,
+    NotSteerableError,
 )
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.store.errors import StoreError
@@ -26,6 +27,9 @@ from polyfleet_shared.names import InvalidNameError
 from polyfleet_shared.reasons import explain
 
 E = TypeVar("E", bound=Exception)
+
+# The parts of paths that are numbers.
+_NUMBERS: Final = frozenset({"number", "revision"})
 
 Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -45,6 +49,10 @@ async def _handle_uncovered(_request: Request, error: Exception) -> Response:
 
 async def _handle_conflict(_request: Request, error: Exception) -> Response:
     return answer_problem(explain_refusal(_as(ConflictError, error)))
+
+
+async def _handle_not_steerable(_request: Request, error: Exception) -> Response:
+    return answer_problem(ApiError(ProblemCode.ROLLOUT_CONFLICT, str(_as(NotSteerableError, error))))
 
 
 async def _handle_registry_failure(_request: Request, error: Exception) -> Response:
@@ -70,13 +78,20 @@ async def _handle_store_error(_request: Request, error: Exception) -> Response:
 
 
 async def _handle_path_error(_request: Request, error: Exception) -> Response:
-    """FastAPI itself reads only the names in a path."""
+    """FastAPI itself reads only the names and numbers in a path."""
     problems = tuple(
-        Problem(path=str(found["loc"][-1]), message=str(InvalidNameError("name", str(found["input"]))))
+        Problem(path=place, message=_explain_part(place, str(found["input"])))
         for found in _as(RequestValidationError, error).errors()
+        for place in (str(found["loc"][-1]),)
     )
     detail = "; ".join(str(problem) for problem in problems)
     return answer_problem(ApiError(ProblemCode.INVALID_PARAMETER, detail, problems))
+
+
+def _explain_part(place: str, given: str) -> str:
+    if place in _NUMBERS:
+        return f"expected a whole number from 1, got {given!r:.80}"
+    return str(InvalidNameError("name", given))
 
 
 def make_routing_handler(methods: Methods) -> Handler:
@@ -108,6 +123,9 @@ def _as(kind: type[E], error: Exception) -> E:
 _NOT_FOUND_CODES: Final = {
     "device": ProblemCode.DEVICE_NOT_FOUND,
     "workload": ProblemCode.WORKLOAD_NOT_FOUND,
+    "rollout": ProblemCode.ROLLOUT_NOT_FOUND,
+    "rollout in effect": ProblemCode.ROLLOUT_NOT_FOUND,
+    "release": ProblemCode.RELEASE_NOT_FOUND,
 }
 HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     ApiError: _handle_api_error,
@@ -116,6 +134,7 @@ HANDLERS: Final[Mapping[type[Exception], Handler]] = {
     InvalidPageError: _handle_page_error,
     DevicesUncoveredError: _handle_uncovered,
     ConflictError: _handle_conflict,
+    NotSteerableError: _handle_not_steerable,
     RegistryFailure: _handle_registry_failure,
     StoreError: _handle_store_error,
     RequestValidationError: _handle_path_error,

@@ -24,6 +24,8 @@ class ProblemCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     DEVICE_NOT_FOUND = "device_not_found"
     WORKLOAD_NOT_FOUND = "workload_not_found"
+    ROLLOUT_NOT_FOUND = "rollout_not_found"
+    RELEASE_NOT_FOUND = "release_not_found"
     IMAGE_UNRESOLVED = "image_unresolved"
     DEVICES_UNCOVERED = "devices_uncovered"
     INVALID_PARAMETER = "invalid_parameter"
@@ -32,6 +34,8 @@ class ProblemCode(StrEnum):
     MARK_REFUSED = "mark_refused"
     MARK_CONFLICT = "mark_conflict"
     CONFLICT = "conflict"
+    STEERING_REFUSED = "steering_refused"
+    ROLLOUT_CONFLICT = "rollout_conflict"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -43,6 +47,8 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.WORKLOAD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.ROLLOUT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.RELEASE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.IMAGE_UNRESOLVED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.DEVICES_UNCOVERED: HTTPStatus.CONFLICT,
     ProblemCode.INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
@@ -51,6 +57,8 @@ STATUS: Final[dict[ProblemCode, HTTPStatus]] = {
     ProblemCode.MARK_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.MARK_CONFLICT: HTTPStatus.CONFLICT,
     ProblemCode.CONFLICT: HTTPStatus.CONFLICT,
+    ProblemCode.STEERING_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.ROLLOUT_CONFLICT: HTTPStatus.CONFLICT,
     ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ProblemCode.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -62,6 +70,8 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.METHOD_NOT_ALLOWED: "This path does not take this method",
     ProblemCode.DEVICE_NOT_FOUND: "There is no such device",
     ProblemCode.WORKLOAD_NOT_FOUND: "There is no such workload",
+    ProblemCode.ROLLOUT_NOT_FOUND: "There is no such rollout",
+    ProblemCode.RELEASE_NOT_FOUND: "There is no such release",
     ProblemCode.IMAGE_UNRESOLVED: "The registry does not give this image",
     ProblemCode.DEVICES_UNCOVERED: "The image has nothing for some of the devices",
     ProblemCode.INVALID_PARAMETER: "A parameter cannot be read",
@@ -70,6 +80,8 @@ TITLES: Final[dict[ProblemCode, str]] = {
     ProblemCode.MARK_REFUSED: "The device cannot be marked so",
     ProblemCode.MARK_CONFLICT: "The device is marked otherwise, and the change does not overwrite",
     ProblemCode.CONFLICT: "The workload is in another state than the request was made for",
+    ProblemCode.STEERING_REFUSED: "What is wanted of the rollout cannot be read",
+    ProblemCode.ROLLOUT_CONFLICT: "The rollout cannot be steered so, as it is now",
     ProblemCode.BODY_TOO_LARGE: "The body is too large",
     ProblemCode.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than application/json",
     ProblemCode.STORE_UNAVAILABLE: "The controller's store does not answer",

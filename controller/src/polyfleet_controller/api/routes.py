@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Path
 
-from polyfleet_controller.api.contract import NAME_PATTERN, Contract
+from polyfleet_controller.api.contract import NAME_PATTERN, NUMBER_PATTERN, Contract
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
 from polyfleet_controller.services.health import HealthSource
@@ -15,10 +15,12 @@ from polyfleet_controller.services.marks import Marks
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
+from polyfleet_controller.services.rollouts import Rollouts
 from polyfleet_controller.services.workloads import Workloads
 
 Clock: TypeAlias = Callable[[], datetime]
 NameInPath: TypeAlias = Annotated[str, Path(pattern=NAME_PATTERN)]
+NumberInPath: TypeAlias = Annotated[str, Path(pattern=NUMBER_PATTERN)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Services:
     events: Events
     workloads: Workloads
     releases: Releases
+    rollouts: Rollouts
     preflights: Preflights
     placement_reasons: PlacementReasons
     health: HealthSource

@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Response
 
 from polyfleet_controller.api.answers import answer_view
+from polyfleet_controller.api.operators import read_operator
 from polyfleet_controller.api.problems import ProblemCode
 from polyfleet_controller.api.queries import ApplyQuery, DeleteQuery, NoQuery, PageQuery
 from polyfleet_controller.api.refusals import explain_refusal
@@ -66,10 +67,10 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     operation, clock = around.contract.operation, around.clock
     applying = CapacityLimiter(_APPLYING_THREADS)
 
-    def apply(namespace: str, name: str, body: bytes, query: ApplyQuery) -> Response:
+    def apply(namespace: str, name: str, body: bytes, query: ApplyQuery, by: str) -> Response:
         document = parse_body(body)
         _check_place(document, namespace, name)
-        return _apply(workloads, document, query, clock())
+        return _apply(workloads, document, query, by, clock())
 
     @router.get(
         "",
@@ -87,6 +88,7 @@ def make_workload_router(around: Surroundings) -> APIRouter:
             query=ApplyQuery,
             body=WorkloadManifest,
             other_body=_KUBERNETES,
+            by_operator=True,
             problems=(*_REFUSED_BODY, ProblemCode.DEVICES_UNCOVERED, ProblemCode.CONFLICT),
         ),
     )
@@ -95,8 +97,9 @@ def make_workload_router(around: Surroundings) -> APIRouter:
         name: NameInPath,
         query: Annotated[ApplyQuery, Depends(query_reader(ApplyQuery))],
         body: Annotated[bytes, Depends(read_body)],
+        by: Annotated[str, Depends(read_operator)],
     ) -> Response:
-        return await run_sync(partial(apply, namespace, name, body, query), limiter=applying)
+        return await run_sync(partial(apply, namespace, name, body, query, by), limiter=applying)
 
     @router.get(
         "/{namespace}/{name}",
@@ -160,11 +163,11 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     return router
 
 
-def _apply(workloads: Workloads, document: JsonValue, query: ApplyQuery, now: datetime) -> Response:
+def _apply(workloads: Workloads, document: JsonValue, query: ApplyQuery, by: str, now: datetime) -> Response:
     try:
         if query.dry_run:
             return answer_view(workloads.try_out(document, now=now))
-        applied = workloads.apply(document, now=now)
+        applied = workloads.apply(document, by=by, now=now)
     except DecodeError as error:
         raise explain_refusal(error) from None
     created = applied.change is Change.CREATED

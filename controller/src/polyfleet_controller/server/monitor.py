@@ -11,12 +11,13 @@ class Monitor:
     """Answers for the API's `GET /v1/health`, and for systemd's status line."""
 
     def __init__(
-        self, database: Database, exchange: Exchange, *, resolver: Rounds, scheduler: Rounds
+        self, database: Database, exchange: Exchange, *, resolver: Rounds, scheduler: Rounds, rollouts: Rounds
     ) -> None:
         self._database = database
         self._exchange = exchange
         self._resolver = resolver
         self._scheduler = scheduler
+        self._rollouts = rollouts
 
     def check(self) -> Health:
         """Look now, with one small question to the database."""
@@ -26,14 +27,17 @@ class Monitor:
         outbox = self._exchange.check_outbox()
         resolver = self._resolver.check()
         scheduler = self._scheduler.check()
+        rollouts = self._rollouts.check()
+        parts = (database, broker, ingest, outbox, resolver, scheduler, rollouts)
         return Health(
-            healthy=all(part.healthy for part in (database, broker, ingest, outbox, resolver, scheduler)),
+            healthy=all(part.healthy for part in parts),
             database=database,
             broker=broker,
             ingest=ingest,
             outbox=outbox,
             resolver=resolver,
             scheduler=scheduler,
+            rollouts=rollouts,
         )
 
     def describe(self) -> str:

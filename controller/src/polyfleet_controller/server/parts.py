@@ -8,6 +8,7 @@ from polyfleet_controller.api.app import create_app
 from polyfleet_controller.api.routes import Services
 from polyfleet_controller.server.monitor import Monitor
 from polyfleet_controller.server.resolver import make_resolver
+from polyfleet_controller.server.rollouts import make_rollout_rounds
 from polyfleet_controller.server.scheduler import make_scheduler
 from polyfleet_controller.services.devices import Devices
 from polyfleet_controller.services.events import Events
@@ -20,6 +21,7 @@ from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.preflight import Preflights
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rescheduling import Rescheduling
+from polyfleet_controller.services.rollouts import Rollouts
 from polyfleet_controller.services.workloads import Workloads
 from polyfleet_controller.store.database import Database
 from polyfleet_controller.transport.exchange import Exchange
@@ -36,15 +38,24 @@ class Parts:
         wake = self._exchange.wake
         releases = Releases(database, registry, wake)
         moved_tags = MovedTags(database, registry, wake, interval=tag_interval)
+        rollouts = Rollouts(database, wake)
         self._resolver = make_resolver(releases, moved_tags, _now)
         self._scheduler = make_scheduler(Rescheduling(database, wake), _now)
-        self.monitor = Monitor(database, self._exchange, resolver=self._resolver, scheduler=self._scheduler)
+        self._rollouts = make_rollout_rounds(rollouts, _now)
+        self.monitor = Monitor(
+            database,
+            self._exchange,
+            resolver=self._resolver,
+            scheduler=self._scheduler,
+            rollouts=self._rollouts,
+        )
         self._services = Services(
             devices=Devices(database, wake),
             marks=Marks(database, wake),
             events=Events(database),
             workloads=Workloads(database, registry, wake),
             releases=releases,
+            rollouts=rollouts,
             placement_reasons=PlacementReasons(database),
             preflights=Preflights(database, registry),
             health=self.monitor,
@@ -58,9 +69,11 @@ class Parts:
         self._exchange.start()
         self._resolver.start()
         self._scheduler.start()
+        self._rollouts.start()
 
     def stop(self) -> None:
         """End them; what is not committed stays with the broker."""
+        self._rollouts.stop()
         self._scheduler.stop()
         self._resolver.stop()
         self._exchange.stop()

@@ -40,7 +40,8 @@ class OutboxHealth:
 class Health:
     """All of it.
 
-    `resolver` cuts releases for workloads whose image was not there yet, `scheduler` places replicas anew.
+    `resolver` cuts releases for workloads whose image was not there yet, `scheduler` places replicas anew,
+    `rollouts` bring releases to devices.
     """
 
     healthy: bool
@@ -50,6 +51,7 @@ class Health:
     outbox: OutboxHealth
     resolver: ComponentHealth
     scheduler: ComponentHealth
+    rollouts: ComponentHealth
 
 
 class HealthSource(Protocol):

@@ -105,11 +105,20 @@ class RolloutDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steering:
-    """What an operator wants of a rollout: of that of this `number`, where it is given.
-
-    `wave` is for approving; `platforms` for rolling back and trying again, none of them: all.
-    """
+    """Of which rollout an operator wants something: that of this `number`, else whichever is in effect."""
 
     number: int | None = None
-    wave: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval(Steering):
+    """Which wave may begin, counted from 1."""
+
+    wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformSteering(Steering):
+    """Of which platforms the devices are meant; none of them: all."""
+
     platforms: tuple[Platform, ...] = ()
