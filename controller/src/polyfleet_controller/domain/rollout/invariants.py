@@ -33,6 +33,8 @@ def find_violations(before: Rollout, event: RolloutEvent, transition: Transition
         yield from _check_verdict(before.strata.get(name), stratum, event)
         if isinstance(event, Looked):
             yield from _check_releases(after, stratum, event, released)
+    if isinstance(event, Looked):
+        yield from _check_successes(before, after, event)
 
 
 def _check_instructions(before: Rollout, transition: Transition) -> Iterator[str]:
@@ -59,13 +61,28 @@ def _check_instructions(before: Rollout, transition: Transition) -> Iterator[str
 def _check_members(rollout: Rollout) -> Iterator[str]:
     """A device has the target, what its platform is proven on, or what it had when it came."""
     for device, member in rollout.members.items():
-        allowed = {rollout.revision, rollout.strata[str(member.platform)].base, member.origin}
+        stratum = rollout.strata[str(member.platform)]
+        allowed = {rollout.revision, stratum.base, member.origin}
         if member.revision not in allowed:
             yield f"{device} has {member.revision}, which nobody chose"
+        if stratum.status is StratumStatus.ROLLED_BACK and member.revision == rollout.revision:
+            yield f"{device} has the target, which {member.platform} was taken back from"
         if member.state is MemberState.UPDATING and member.revision != rollout.revision:
             yield f"{device} is updating to something else than the target"
         if member.state is MemberState.SUCCEEDED and member.revision != rollout.revision:
             yield f"{device} has succeeded without the target"
+
+
+def _check_successes(before: Rollout, after: Rollout, looked: Looked) -> Iterator[str]:
+    """Nothing but proof makes a success of a device that was given the target."""
+    for device, member in after.members.items():
+        known = before.members.get(device)
+        was = None if known is None else known.state
+        if member.state is not MemberState.SUCCEEDED or was is MemberState.SUCCEEDED or not member.tries:
+            continue
+        sighting = looked.sightings[device]
+        if not (is_about(sighting, member) and sighting.available) or sighting.rolled_back:
+            yield f"{device} has succeeded without proof"
 
 
 def _check_waits(rollout: Rollout) -> Iterator[str]:

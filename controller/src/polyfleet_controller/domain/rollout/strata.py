@@ -88,7 +88,8 @@ def _find_fault(rollout: Rollout, crowd: Crowd, tally: Tally, now: datetime) -> 
     wanted = find_wanted(rollout, crowd, tally)
     limit = find_limit(rollout, crowd)
     if tally.lost >= limit and wanted > 0 and tally.online and not tally.updating:
-        return f"{tally.lost} devices are down, and no more may be: {_name_failed(crowd, None)}"
+        down = "1 device is" if tally.lost == 1 else f"{tally.lost} devices are"
+        return f"{down} down, and no more may be: {_name_failed(crowd, None)}"
     return None
 
 
