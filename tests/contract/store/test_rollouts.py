@@ -1,7 +1,9 @@
 """Devices come to a new release in waves, each platform by itself, whatever happens to the controller."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -256,6 +258,27 @@ def test_a_wave_that_needs_an_approval_waits_for_it(room: ControlRoom, fleet: di
     room.rollouts.steer("default", "hello", Approved(by="ada", wave=2), now=room.now)
     room.settle(*fleet.values())
     assert tags(room) == "222 222"
+
+
+def test_of_two_operators_at_once_one_is_told_that_the_other_was_there(
+    room: ControlRoom, fleet: dict[str, Voice]
+) -> None:
+    room.apply(tag="2")
+    start = Barrier(2)
+
+    def pause(by: str) -> str:
+        start.wait(timeout=20)
+        try:
+            room.rollouts.steer("default", "hello", Paused(by=by), number=1, now=room.now)
+        except NotSteerableError as error:
+            return str(error)
+        return "paused"
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(pause, ("ada", "bob")))
+    assert answers == ["default/hello, rollout 1: the rollout is paused already", "paused"]
+    told = [record.by for record in room.rollouts.show("default", "hello").records]
+    assert len({"ada", "bob"} & set(told)) == 1
 
 
 def test_another_controller_on_the_same_database_goes_on(
