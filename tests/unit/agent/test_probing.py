@@ -301,3 +301,30 @@ def test_what_ran_before_it_was_its_turn_alone_is_not_asked_anew_when_its_predec
     assert report.ready_seconds > 290
     assert len(starts(device)) == 2
     assert len(device.containers) == 1
+
+
+def test_a_predecessor_that_is_alive_no_more_is_started_again_while_its_successor_cannot_be_had() -> None:
+    device = deployed(probed(liveness=asks("alive")), seconds=100)
+    device.unpullable[image("2").child] = Reason.REGISTRY_UNREACHABLE
+    receive(device, 2, workload(version="2"))
+    device.answers["alive"] = BAD
+    step_until(device, lambda: bool(ends(device)))
+    assert ends(device)[0][1].startswith("liveness probe: answered 503, stopped after")
+    device.answers.clear()
+    device.settle(seconds=100)
+    assert device.running() == {"w1": image("1").config}
+    report = last_report(device)
+    assert (report.phase, report.reason) == (Phase.BACKING_OFF, Reason.REGISTRY_UNREACHABLE)
+    device.unpullable.clear()
+    device.settle(seconds=600)
+    assert (last_report(device).phase, device.running()) == (Phase.RUNNING, {"w1": image("2").config})
+
+
+def test_what_a_predecessor_answers_is_not_said_of_its_successor() -> None:
+    device = deployed(probed(readiness=asks("ready")), seconds=100)
+    device.unpullable[image("2").child] = Reason.REGISTRY_UNREACHABLE
+    device.answers["ready"] = BAD
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=100)
+    assert "probe" not in last_report(device).message
+    assert ends(device) == []

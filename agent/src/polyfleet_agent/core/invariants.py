@@ -98,7 +98,8 @@ def _violations_by(action: Action, before: State, after: State) -> Iterator[str]
             if before.document is None and after.document is None:
                 yield f"{uid}: something is taken away although no document says so"
             workload = after.workloads[uid]
-            if workload.target is not None and workload.hold is None and not _has_successor(workload):
+            needed = workload.target is not None and workload.hold is None and not _has_successor(workload)
+            if needed and not _fails(workload, action.container_id):
                 yield f"{uid}: what runs is taken away before its successor's image is there"
         case CreateContainer(uid=uid, container=container):
             if container.image.child not in after.workloads[uid].fetched:
@@ -122,6 +123,12 @@ def _find_rivals(workload: Workload) -> list[ObservedContainer]:
     if runs_beside(workload):
         return []
     return [item for item in workload.others if item.status is ContainerStatus.RUNNING]
+
+
+def _fails(workload: Workload, container_id: str) -> bool:
+    """Whether a probe says that it has to be started again."""
+    found = (item for item in workload.containers if item.container_id == container_id)
+    return any(workload.part(item.container).fails(item) for item in found)
 
 
 def _has_successor(workload: Workload) -> bool:

@@ -150,9 +150,10 @@ def _count_failure(
 
 
 def _find_health(seen: Workload, active: ObservedContainer, now: float) -> health.Health | None:
-    """What is known of this run; of a container that is not the wanted one no probe is known."""
-    spec = None if seen.target is None else seen.target.container(active.container)
-    if spec is None or active not in seen.current:
+    """What is known of this run; probes are known of what is wanted, and of the last good release."""
+    made_for = seen.target if active in seen.current else seen.good_of(active)
+    spec = None if made_for is None else made_for.container(active.container)
+    if spec is None:
         return None
     known = seen.part(active.container).health
     return known if known is not None and known.run == _run(active) else health.begin(spec, _run(active), now)

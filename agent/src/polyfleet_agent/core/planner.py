@@ -136,6 +136,10 @@ def _keep_predecessor(workload: Workload, target: DesiredWorkload, now: float) -
         return kept
     stand_in = find_stand_in(workload)
     running = {container.container for container in having(stand_in, ContainerStatus.RUNNING)}
+    for container in having(stand_in, ContainerStatus.RUNNING):
+        made_for = workload.good_of(container)
+        if made_for is not None and workload.part(container.container).fails(container):
+            return replace(kept, step=_stop(container, made_for.termination_grace_seconds))
     for container in having(stand_in, ContainerStatus.EXITED):
         if container.container in running:
             continue
@@ -270,7 +274,7 @@ def _plan_part(
 
 def _plan_running(container: ObservedContainer, part: Part, target: DesiredWorkload) -> Plan:
     """It is starting until it was ready once, and is stopped if a probe says that it does not work."""
-    if part.health is not None and part.health.failed is not None:
+    if part.fails(container):
         return Plan(phase=Phase.STARTING, step=_stop(container, target.termination_grace_seconds))
     started = part.health is None or part.health.was_ready
     return Plan(phase=Phase.RUNNING if started else Phase.STARTING)

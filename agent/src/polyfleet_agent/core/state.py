@@ -87,7 +87,7 @@ class Part:
     """One container of a workload, by its name: how it does, whichever container has that name.
 
     `trouble` counts its own starts and ends, so that one that crashes makes no other wait. `health` is None
-    of one that does not run, or is of another spec than the wanted one: of that no probe is known.
+    of one that does not run, or is neither wanted nor of the last good release: of that no probe is known.
     """
 
     trouble: Trouble = UNTROUBLED
@@ -98,6 +98,12 @@ class Part:
     def ready_since(self) -> float | None:
         """Since when it runs, and by its probes can be used."""
         return self.running_since if self.health is None else self.health.ready_since
+
+    def fails(self, container: ObservedContainer) -> bool:
+        """Whether a probe says of just this run that it is to be stopped."""
+        known = self.health
+        run = (container.container_id, container.started_at)
+        return known is not None and known.run == run and known.failed is not None
 
     @property
     def at_rest(self) -> "Part":
@@ -194,9 +200,12 @@ class Workload:
     @property
     def unready(self) -> "Unready | None":
         """What a probe has said against one of its running containers that is not ready."""
+        wanted = {container.container_id for container in self.current}
         for name, part in self.parts.items():
-            kind = None if part.health is None else part.health.unanswered
-            words = "" if part.health is None or kind is None else part.health.explain(kind)
+            if part.health is None or part.health.run[0] not in wanted:
+                continue
+            kind = part.health.unanswered
+            words = "" if kind is None else part.health.explain(kind)
             if words:
                 alone = self.target is None or not self.target.is_pod
                 return Unready(container=name, words=words if alone else f"{name}: {words}")
@@ -206,6 +215,10 @@ class Workload:
     def is_on_trial(self) -> bool:
         """Whether the target has yet to pass the gate."""
         return self.spec_hash != self.record.good_hash
+
+    def good_of(self, container: ObservedContainer) -> DesiredWorkload | None:
+        """The last good release, if the container was made for it."""
+        return self.record.good if container.spec_hash == self.record.good_hash else None
 
     def part(self, name: str) -> Part:
         return self.parts.get(name, NEW_PART)
