@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from controlroom import REPOSITORY, ControlRoom, Voice, digest, index, manifest
+from polyfleet_controller.domain.images import ImageReference
 from polyfleet_controller.services.errors import DevicesUncoveredError
 from polyfleet_controller.services.moved_tags import MovedTags
 from polyfleet_controller.services.pages import PageRequest
@@ -91,6 +92,22 @@ def test_each_device_runs_a_child_of_every_image_or_is_held(
         f"{REPOSITORY}:{number}" for number in (1, 2, 3)
     ]
     assert applied.workload.other_images == (f"{REPOSITORY}:2", f"{REPOSITORY}:3")
+
+
+def test_all_images_of_a_workload_are_checked_together_or_one_by_its_name(
+    room: ControlRoom, voices: tuple[Voice, ...]
+) -> None:
+    apply(room)
+    hello = ("default", "hello")
+    whole = room.preflights.check(workload=hello, now=room.now)
+    assert [whole.image, *(each.image for each in whole.others)] == [
+        f"{REPOSITORY}:{number}" for number in (1, 2, 3)
+    ]
+    assert (whole.devices, whole.count_uncovered) == (len(voices), 1)
+    room.shelf.answers["4"] = index("4", *SIDE)
+    other = ImageReference.parse(f"{REPOSITORY}:4")
+    alone = room.preflights.check(other, workload=hello, now=room.now)
+    assert (alone.image, alone.others, alone.count_uncovered) == (f"{REPOSITORY}:4", (), 1)
 
 
 def test_a_container_of_the_other_images_child_proves_nothing(

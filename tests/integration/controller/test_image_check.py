@@ -47,6 +47,7 @@ def test_the_answer_has_every_device_once(api: Api, image: PushedImage) -> None:
                 "child": image.children[platform],
                 "fit": "native",
                 "pull": dict.fromkeys(("total", "least", "most"), sizes[platform]),
+                "others": [],
             }
             for platform in ("linux/amd64", "linux/arm64")
         ],
@@ -62,6 +63,7 @@ def test_the_answer_has_every_device_once(api: Api, image: PushedImage) -> None:
         ],
         "unjudged": 0,
         "warnings": [],
+        "others": [],
     }
 
 
@@ -125,6 +127,9 @@ def test_a_manifest_that_leaves_devices_uncovered_is_a_conflict_and_is_not_kept(
         check(api, image.reference, workload="hello"),
     )
     assert check(api, image.reference, workload="default/hello")["onUncovered"] == "exclude"
+    assert api.ask("GET", CHECK, params={"workload": "hello"}).json() == check(
+        api, image.reference, workload="hello"
+    )
 
 
 def test_the_command_line_shows_the_answer_in_every_form(

@@ -111,13 +111,19 @@ class WorkloadName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageQuery:
-    """Which image, and which devices: those of a workload, those that are selected, or all."""
+    """Which image, and which devices: those of a workload, those that are selected, or all.
 
-    reference: ImageReference
+    Without an image all those that the workload names are meant.
+    """
+
+    reference: ImageReference | None = None
     workload: WorkloadName | None = None
     selector: Selector | None = None
 
     def __post_init__(self) -> None:
+        if self.reference is None and self.workload is None:
+            message = "missing; only with workload it may be left out: then its own images are meant"
+            raise DecodeError((Problem(path="reference", message=message),))
         if self.workload is not None and self.selector is not None:
             message = "give either workload or selector: a workload says itself which devices it is for"
             raise DecodeError((Problem(path="selector", message=message),))

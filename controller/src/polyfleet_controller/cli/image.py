@@ -40,6 +40,7 @@ app.command(
                 "polyfleet image check registry.example/hello:2 --workload hello",
                 "for those of a workload",
             ),
+            ("polyfleet image check --workload hello", "all of its images, as their tags are now"),
             (
                 "polyfleet image check registry.example/hello:2 -l 'site=north,!spare'",
                 "for those so labelled",

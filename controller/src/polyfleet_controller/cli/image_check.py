@@ -13,7 +13,12 @@ from polyfleet_controller.services.image_views import ImageCheck, OnUncovered
 
 def check_image(
     ctx: typer.Context,
-    reference: Annotated[str, typer.Argument(metavar="IMAGE", help="registry/path[:tag][@digest]")],
+    reference: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[IMAGE]", help="registry/path[:tag][@digest]; without it, all of the workload's."
+        ),
+    ] = None,
     *,
     workload: Annotated[
         str | None,

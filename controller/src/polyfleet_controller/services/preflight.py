@@ -56,7 +56,7 @@ class Preflights:
 
     def check(
         self,
-        reference: ImageReference,
+        reference: ImageReference | None = None,
         *,
         workload: tuple[str, str] | None = None,
         selector: Selector = _EVERYTHING,
@@ -64,8 +64,8 @@ class Preflights:
     ) -> ImageCheck:
         """Check what a reference names now, for all admitted devices or those that are selected.
 
-        `workload` is (namespace, name): the devices that it is meant for, by its policy. Takes as long as the
-        registry may.
+        `workload` is (namespace, name): the devices that it is meant for, by its policy; without a reference
+        all of its images are checked together. Takes as long as the registries may.
 
         Raises:
             NotFoundError: there is no such workload.
@@ -73,7 +73,10 @@ class Preflights:
             StoreError: the database does not answer.
         """
         stored = None if workload is None else self._find(*workload)
-        images = (NamedImage(reference=reference, image=self._registry.resolve(reference)),)
+        references = () if stored is None else stored.manifest.images
+        if reference is not None:
+            references = (reference,)
+        images = tuple(NamedImage(reference=each, image=self._registry.resolve(each)) for each in references)
         with self._database.read() as connection:
             if stored is None:
                 return check_targets(connection, images, selector=selector)
