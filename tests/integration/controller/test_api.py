@@ -100,6 +100,7 @@ def test_a_device_is_shown_with_everything_that_is_known(api: Api, image: Pushed
                     "release": applied["release"],
                     "phase": "running",
                     "message": "",
+                    "container": "",
                     "readySeconds": 61,
                     "restarts": 0,
                     "containers": [
