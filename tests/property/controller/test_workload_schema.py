@@ -81,6 +81,21 @@ def test_the_examples_of_the_documents_are_valid(page: str) -> None:
         (("metadata", "name"), "My_App"),
         (("spec", "replicas"), -1),
         (("spec", "template", "spec", "containers"), []),
+        (("spec", "template", "spec", "containers", 0, "livenessProbe"), {}),
+        (
+            ("spec", "template", "spec", "containers", 0, "livenessProbe"),
+            {"tcpSocket": {"port": 80}, "exec": {"command": ["true"]}},
+        ),
+        (("spec", "template", "spec", "containers", 0, "startupProbe"), {"exec": {"command": []}}),
+        (("spec", "template", "spec", "containers", 0, "startupProbe"), {"tcpSocket": {"port": 0}}),
+        (
+            ("spec", "template", "spec", "containers", 0, "readinessProbe"),
+            {"httpGet": {"port": 80, "path": "ready"}},
+        ),
+        (
+            ("spec", "template", "spec", "containers", 0, "readinessProbe"),
+            {"httpGet": {"port": 80}, "periodSeconds": 0},
+        ),
         (("spec", "template", "spec", "restartPolicy"), "always"),
         (("spec", "template", "spec", "topologySpreadConstraints"), [{"topologyKey": "a", "maxSkew": 0}]),
         (("spec", "template", "spec", "hostNetwork"), "yes"),
@@ -92,7 +107,7 @@ def test_the_examples_of_the_documents_are_valid(page: str) -> None:
         (("spec", "rollout"), {"windows": {"switch": [{"schedule": "0 2 * *", "durationSeconds": 60}]}}),
     ],
 )
-def test_what_the_codec_refuses_the_schema_refuses(path: tuple[str, ...], value: object) -> None:
+def test_what_the_codec_refuses_the_schema_refuses(path: tuple[str | int, ...], value: object) -> None:
     document: dict[str, Any] = {
         "apiVersion": "polyfleet.io/v1",
         "kind": "Workload",
@@ -101,13 +116,31 @@ def test_what_the_codec_refuses_the_schema_refuses(path: tuple[str, ...], value:
     }
     assert VALIDATOR.is_valid(document)
     changed: dict[str, Any] = copy.deepcopy(document)
-    place = changed
+    place: Any = changed
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
     with pytest.raises(DecodeError):
         read_manifest(changed)
     assert not VALIDATOR.is_valid(changed)
+
+
+def test_several_containers_are_valid_and_ports_of_probes_are_numbers_or_names() -> None:
+    container = {"image": "example.com/hello", "ports": [{"containerPort": 80, "name": "http"}]}
+    probes = {
+        "startupProbe": {"tcpSocket": {"port": "http"}},
+        "livenessProbe": {"exec": {"command": ["true"]}},
+        "readinessProbe": {"httpGet": {"port": 80}},
+    }
+    containers = [container | {"name": "main"} | probes, container | {"name": "side"}]
+    document = {
+        "apiVersion": "polyfleet.io/v1",
+        "kind": "Workload",
+        "metadata": {"name": "hello"},
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+    read_manifest(document)
+    assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
 
 def test_waves_are_written_as_numbers_percentages_or_objects() -> None:

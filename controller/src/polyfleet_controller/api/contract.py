@@ -68,7 +68,7 @@ REFINEMENTS: Final[Refinements] = {
         "kind": {"const": KIND},
     },
     PodSpec: {
-        "containers": {"minItems": 1, "maxItems": 1},
+        "containers": {"minItems": 1},
         "terminationGracePeriodSeconds": {"minimum": 0, "maximum": 24 * 60 * 60},
     },
     WorkloadSpec: {
