@@ -25,7 +25,7 @@ from polyfleet_controller.domain.staging import Staging, describe_staging
 from polyfleet_controller.domain.sync import has_prefetched, is_available, judge_workload
 from polyfleet_shared.desired import read_desired
 from polyfleet_shared.features import Feature
-from polyfleet_shared.messages import WorkloadReport
+from polyfleet_shared.messages import DocumentVersion, WorkloadReport
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
 from simulation import Device
 
@@ -71,6 +71,7 @@ class Agent:
     published: int = 0
     heard: int = -1
     known: WorkloadReport | None = None
+    works_by: DocumentVersion | None = None
 
     @property
     def platforms(self) -> tuple[RunnablePlatform, ...]:
@@ -93,6 +94,7 @@ class Message:
 
     device: str
     number: int
+    works_by: DocumentVersion | None
     report: WorkloadReport | None
 
 
@@ -172,7 +174,10 @@ class Fleet:
         for number, published in enumerate(agent.device.reports[agent.published :], start=agent.published):
             if agent.online:
                 report = find_report(published.workloads, UID)
-                self.network.append(Message(device=agent.name, number=number, report=report))
+                message = Message(
+                    device=agent.name, number=number, works_by=published.observed, report=report
+                )
+                self.network.append(message)
         agent.published = len(agent.device.reports)
 
     def deliver(self, position: int = 0, *, keep: bool = False) -> None:
@@ -181,6 +186,7 @@ class Fleet:
         agent = self.agents[message.device]
         if message.number > agent.heard:
             agent.heard, agent.known = message.number, message.report
+            agent.works_by = message.works_by
 
     def look(self) -> None:
         """The rollout looks at everybody, and what it comes to goes into the documents."""
@@ -242,6 +248,7 @@ class Fleet:
             platform_set=str(agent.platform),
             platforms=agent.platforms,
             online=agent.online,
+            is_current=agent.works_by is not None and agent.works_by.digest == agent.digest,
             standing=standing,
             available=is_available(standing, agent.known, min_ready_seconds=assignment.min_ready_seconds),
             prefetched=has_prefetched(assignment.prefetch, agent.known),

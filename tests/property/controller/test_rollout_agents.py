@@ -6,8 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from polyfleet_controller.domain.rollout.events import Retried
+from polyfleet_controller.domain.rollout.machine import react
 from polyfleet_controller.domain.rollout.states import RolloutStatus, StratumStatus
-from polyfleet_controller.domain.rollout.strategy import Amount, Strategy
+from polyfleet_controller.domain.rollout.strategy import Amount, OnFailure, Strategy
 from polyfleet_shared.platforms import Platform
 from rollout_agents import BASE, TARGET, Agent, Fleet, find_config
 
@@ -123,3 +125,20 @@ class AgentsUnderRollout(RuleBasedStateMachine):
 
 TestAgentsUnderRollout = AgentsUnderRollout.TestCase
 TestAgentsUnderRollout.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_a_retry_is_judged_by_what_devices_say_of_it_and_not_of_the_attempt_before() -> None:
+    riscv64 = PLATFORMS[-1]
+    strategy = Strategy(on_failure=OnFailure.PAUSE)
+    fleet = Fleet(platforms=[riscv64, riscv64], bad=frozenset({riscv64}), strategy=strategy)
+    fleet.finish(steps=20)
+    assert [stratum.status for stratum in fleet.rollout.strata.values()] == [StratumStatus.HALTED]
+    for agent in fleet.agents.values():
+        agent.device.ending.clear()
+    fleet.rollout = react(fleet.rollout, Retried(by="ann"), fleet.now).rollout
+    fleet.look()
+    fleet.look()  # nobody has said anything since
+    assert [stratum.status for stratum in fleet.rollout.strata.values()] == [StratumStatus.ADVANCING]
+    fleet.finish()
+    assert fleet.rollout.status is RolloutStatus.COMPLETED
+    assert [agent.running for agent in fleet.agents.values()] == [{find_config(TARGET, riscv64)}] * 2

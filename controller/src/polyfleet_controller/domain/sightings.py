@@ -15,12 +15,14 @@ class SeenDevice:
     """A device that is to have the workload. `platform_set` names its `platforms`: same name, same list.
 
     `report` is what it says of the workload, None if that is not known; of one that does well it need not be.
+    It `is_current` if the device works by the newest document that was made for it.
     """
 
     name: str
     platform_set: str
     platforms: tuple[RunnablePlatform, ...]
     online: bool
+    is_current: bool
     standing: Standing
     available: bool
     prefetched: bool
@@ -52,7 +54,7 @@ class _Sight:
 
     def _sight(self, device: SeenDevice) -> Sighting:
         share = self._workload.find_share(device.name, device.platforms)
-        report = _find_report_of(share, device.report)
+        report = _find_report_of(device, share)
         return Sighting(
             platform=device.platforms[0].platform,
             online=device.online,
@@ -83,11 +85,16 @@ class _Sight:
         return self._hashes[key]
 
 
-def _find_report_of(share: Share, report: WorkloadReport | None) -> WorkloadReport | None:
-    """The report, if it is about what the device is given: of an older release it says nothing."""
-    if report is None or share.release is None or report.release != share.release.release:
+def _find_report_of(device: SeenDevice, share: Share) -> WorkloadReport | None:
+    """Its report, if it is about what the device is given now.
+
+    It says nothing of a release that is not its own. Of which attempt it is, only the document tells by which
+    the device works.
+    """
+    report = device.report
+    if not device.is_current or report is None or share.release is None:
         return None
-    return report
+    return report if report.release == share.release.release else None
 
 
 def _find_condition(report: WorkloadReport | None) -> Condition | None:
