@@ -167,6 +167,7 @@ def test_a_predecessor_that_ends_while_its_successor_cannot_be_had_is_started_ag
     assert device.running() == {"w1": image("1").config}
     report = last_report(device)
     assert (report.phase, report.reason) == (Phase.BACKING_OFF, Reason.REGISTRY_UNREACHABLE)
+    assert report.container == ""
     assert [item.child for item in report.containers] == [None]
 
 
@@ -239,6 +240,7 @@ def test_an_image_for_another_processor_fails_with_its_reason_and_is_tried_rarel
     device.settle(seconds=60)
     report = last_report(device)
     assert (report.phase, report.reason) == (Phase.FAILED, Reason.EXEC_FORMAT)
+    assert report.container == "main"
     made = device.made
     device.settle(seconds=200)
     assert device.made == made

@@ -106,7 +106,9 @@ def test_of_several_images_the_one_is_meant_whose_container_the_report_names() -
         find(given, containers=containers, container="side"),
         find(given, containers=containers, container=""),
         find(given, containers=(CONTAINER, of_none), container="side"),
-    ] == [FAILURE, replace(FAILURE, child=OTHER), None, None]
+        find(given, containers=(CONTAINER,), container="side"),
+        find(given, containers=(), container="first"),
+    ] == [FAILURE, replace(FAILURE, child=OTHER), None, None, replace(FAILURE, child=OTHER), None]
 
 
 def test_a_long_message_is_cut() -> None:

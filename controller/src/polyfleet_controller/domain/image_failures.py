@@ -73,13 +73,21 @@ def find_failure(
 
 
 def _find_image(assignment: Assignment, report: WorkloadReport) -> ImagePin | None:
-    """The image that the reason is about: of several, the one that the container it names was made from."""
+    """The image that the reason is about: of several, the one that the container it names was made from.
+
+    What was found out before it ever ran has left no container: then it is the one that it was to be made from.
+    """
     images = assignment.images
     containers = report.containers
     if len(images) > 1:
         containers = tuple(item for item in containers if item.name == report.container)
         made_from = {item.image_id for item in containers}
-        images = tuple(image for image in images if image.config in made_from)
+        images = tuple(
+            image
+            for image in images
+            if image.config in made_from
+            or (not containers and report.container in (image.containers or frozenset()))
+        )
     image = next(iter(images), None)
     if image is None or any(item.child not in (None, image.child) for item in containers):
         return None
