@@ -15,7 +15,7 @@ from polyfleet_shared.reasons import Reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 V2 = Platform.parse("linux/amd64/v2")
-CHILD, OTHER, CONFIG = (f"sha256:{letter * 64}" for letter in "abc")
+CHILD, OTHER, CONFIG, FIRST = (f"sha256:{letter * 64}" for letter in "abcf")
 GIVEN = Assignment(
     workload="u1",
     platform=V2,
@@ -95,20 +95,36 @@ def test_what_is_held_was_never_given() -> None:
 
 
 def test_of_several_images_the_one_is_meant_whose_container_the_report_names() -> None:
-    side_config = f"sha256:{'d' * 64}"
+    side_config, first_config = f"sha256:{'d' * 64}", f"sha256:{'e' * 64}"
     side = ImagePin(platform=V2, child=OTHER, config=side_config, containers=frozenset({"side"}))
+    first = ImagePin(platform=V2, child=FIRST, config=first_config, containers=frozenset())
     (main,) = GIVEN.images
-    given = replace(GIVEN, images=(replace(main, containers=frozenset({"main"})), side))
-    containers = (CONTAINER, replace(CONTAINER, name="side", image_id=side_config, child=OTHER))
-    of_none = replace(CONTAINER, name="side", image_id=f"sha256:{'e' * 64}", child=None)
+    given = replace(GIVEN, images=(replace(main, containers=frozenset({"main"})), side, first))
+    containers = (
+        CONTAINER,
+        replace(CONTAINER, name="side", image_id=side_config, child=OTHER),
+        replace(CONTAINER, name="first", image_id=first_config, child=FIRST),
+    )
+    before = replace(CONTAINER, name="side", image_id=CHILD, child=None)
     assert [
         find(given, containers=containers, container="main"),
         find(given, containers=containers, container="side"),
+        find(given, containers=containers, container="first"),
         find(given, containers=containers, container=""),
-        find(given, containers=(CONTAINER, of_none), container="side"),
+        find(given, containers=(CONTAINER, before), container="side"),
         find(given, containers=(CONTAINER,), container="side"),
-        find(given, containers=(), container="first"),
-    ] == [FAILURE, replace(FAILURE, child=OTHER), None, None, replace(FAILURE, child=OTHER), None]
+        find(given, containers=(CONTAINER,), container="first"),
+        find(given, containers=(replace(before, child=CHILD),), container="side"),
+    ] == [
+        FAILURE,
+        replace(FAILURE, child=OTHER),
+        replace(FAILURE, child=FIRST),
+        None,
+        replace(FAILURE, child=OTHER),
+        replace(FAILURE, child=OTHER),
+        None,
+        None,
+    ]
 
 
 def test_a_long_message_is_cut() -> None:

@@ -73,21 +73,17 @@ def find_failure(
 
 
 def _find_image(assignment: Assignment, report: WorkloadReport) -> ImagePin | None:
-    """The image that the reason is about: of several, the one that the container it names was made from.
+    """The image that the reason is about: of several, that of the container which the report names.
 
-    What was found out before it ever ran has left no container: then it is the one that it was to be made from.
+    Which image an init container is of, only the container itself tells; it may not be there any more.
     """
-    images = assignment.images
-    containers = report.containers
+    images, containers = assignment.images, report.containers
     if len(images) > 1:
         containers = tuple(item for item in containers if item.name == report.container)
         made_from = {item.image_id for item in containers}
-        images = tuple(
-            image
-            for image in images
-            if image.config in made_from
-            or (not containers and report.container in (image.containers or frozenset()))
-        )
+        none: frozenset[str] = frozenset()
+        named = tuple(image for image in images if report.container in (image.containers or none))
+        images = named or tuple(image for image in images if image.config in made_from)
     image = next(iter(images), None)
     if image is None or any(item.child not in (None, image.child) for item in containers):
         return None
