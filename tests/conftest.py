@@ -13,6 +13,7 @@ pytest_plugins = [
     "fixtures.fleet",
     "fixtures.foreign",
     "fixtures.api",
+    "fixtures.rolling",
 ]
 
 # A deadline would fail a test for the machine's load, not for its own fault.

@@ -374,6 +374,7 @@ PLACEMENTS: Final = (
         held=None,
         standing=Standing.RUNNING,
         report=RUNNING,
+        release="hello-2",
     ),
     DevicePlacement(
         device="edge-2",
@@ -383,6 +384,7 @@ PLACEMENTS: Final = (
         held=None,
         standing=Standing.PENDING,
         report=PULLING,
+        release="hello-2",
     ),
     DevicePlacement(
         device="edge-7",
@@ -392,6 +394,7 @@ PLACEMENTS: Final = (
         held=None,
         standing=Standing.FAILING,
         report=CRASHING,
+        release="hello-2",
     ),
     DevicePlacement(
         device="edge-9",

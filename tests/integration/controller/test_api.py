@@ -333,6 +333,7 @@ def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: P
         "updatedAt": TIME,
         "image": image.reference,
         "otherImages": [],
+        "earlier": [],
         "release": applied["release"],
         "platforms": [
             {
@@ -340,6 +341,7 @@ def test_a_workload_is_shown_with_its_release_and_its_devices(api: Api, image: P
                 "devices": 1,
                 "running": 0,
                 "completed": 0,
+                "earlier": 0,
                 "failing": 0,
                 "held": held,
             }

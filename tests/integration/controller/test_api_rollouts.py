@@ -4,48 +4,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import NOW, Api, FakeDevice, manifest
+from fixtures.api import Api, FakeDevice, manifest
+from fixtures.rolling import ADA, HELLO, ROLLOUT, advance, bring_on
 from polyfleet_controller.lab.push import PushedImage
 
 TIME = "1990-05-01T10:00:00Z"
-HELLO = "/v1/workloads/default/hello"
-ROLLOUT = f"{HELLO}/rollout"
-ADA = {"Polyfleet-Operator": "ada@laptop"}
-WAVES = [1, {"devices": "100%", "approval": True}]
-
-
-def release(api: Api, image: PushedImage, version: str, **headers: str) -> str:
-    """Apply a manifest of this version, and let its rollout begin; the name of its release."""
-    document = manifest(image.reference)
-    document["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "VERSION", "value": version}]
-    document["spec"]["rollout"] = {"waves": WAVES}
-    name: str = api.ask("PUT", HELLO, document, headers=headers).json()["workload"]["release"]
-    advance(api)
-    return name
-
-
-def advance(api: Api) -> None:
-    api.backend.services.rollouts.advance(now=NOW)
-
-
-def bring_on(api: Api, *devices: FakeDevice) -> None:
-    """Let all devices do as they are told, and the rollout see it."""
-    for device in devices:
-        device.obey()
-    advance(api)
-
-
-@pytest.fixture
-def devices(api: Api, image: PushedImage) -> tuple[FakeDevice, ...]:
-    """Two devices with a first release that all run, and a second that the first wave has."""
-    devices = (api.add_device("edge-1"), api.add_device("edge-2"))
-    release(api, image, "1")
-    bring_on(api, *devices)
-    steer(api, "approve", {"wave": 2})
-    advance(api)
-    bring_on(api, *devices)
-    release(api, image, "2", **ADA)
-    return devices
 
 
 def steer(api: Api, verb: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any]]:
@@ -59,8 +22,8 @@ def tally(**counts: int) -> dict[str, int]:
     return {**zeros, **counts, "devices": sum(counts.values())}
 
 
-def test_a_rollout_is_shown_by_platform_with_its_history(api: Api, devices: tuple[FakeDevice, ...]) -> None:
-    (canary,) = [device.name for device in devices if assigned(api, device.name).startswith("hello-2-")]
+def test_a_rollout_is_shown_by_platform_with_its_history(api: Api, updating: tuple[FakeDevice, ...]) -> None:
+    (canary,) = [device.name for device in updating if assigned(api, device.name).startswith("hello-2-")]
     shown = api.ask("GET", ROLLOUT).json()
     releases = [item["release"] for item in api.ask("GET", f"{HELLO}/releases").json()["items"]]
     assert shown["rollout"] == {
@@ -107,7 +70,7 @@ def assigned(api: Api, device: str) -> str:
 
 
 def test_an_operator_steers_a_rollout_and_the_history_says_who(
-    api: Api, devices: tuple[FakeDevice, ...]
+    api: Api, updating: tuple[FakeDevice, ...]
 ) -> None:
     found = [
         (status, answer["rollout"]["status"])
@@ -117,11 +80,11 @@ def test_an_operator_steers_a_rollout_and_the_history_says_who(
         )
     ]
     assert found == [(200, "paused"), (200, "progressing")]
-    bring_on(api, *devices)
+    bring_on(api, *updating)
     assert api.ask("GET", ROLLOUT).json()["rollout"]["status"] == "awaiting_approval"
     steer(api, "approve", {"number": 2, "wave": 2})
     advance(api)
-    bring_on(api, *devices)
+    bring_on(api, *updating)
     shown = api.ask("GET", ROLLOUT).json()
     assert (shown["rollout"]["status"], shown["approved"]) == ("completed", [2])
     by_operators = [
@@ -135,11 +98,11 @@ def test_an_operator_steers_a_rollout_and_the_history_says_who(
 
 
 def test_devices_go_back_to_what_their_platform_is_proven_on(
-    api: Api, devices: tuple[FakeDevice, ...]
+    api: Api, updating: tuple[FakeDevice, ...]
 ) -> None:
     status, answer = steer(api, "rollback", {"platforms": ["linux/amd64"]}, **ADA)
     assert (status, answer["rollout"]["status"]) == (200, "rolled_back")
-    assert {assigned(api, device.name)[:8] for device in devices} == {"hello-1-"}
+    assert {assigned(api, device.name)[:8] for device in updating} == {"hello-1-"}
     assert steer(api, "retry", {"platforms": ["linux/amd64"]})[1]["rollout"]["status"] == "progressing"
     assert steer(api, "abort", {})[1]["rollout"]["status"] == "aborted"
 
@@ -165,7 +128,7 @@ def test_devices_go_back_to_what_their_platform_is_proven_on(
         ),
     ],
 )
-@pytest.mark.usefixtures("devices")
+@pytest.mark.usefixtures("updating")
 def test_what_cannot_be_done_with_a_rollout_is_a_conflict(
     api: Api, verb: str, body: dict[str, Any], detail: str
 ) -> None:

@@ -889,8 +889,8 @@ Release {applied["release"]}
   index {image.index}
 {children}
 Platforms
-  PLATFORM     DEVICES  RUNNING  COMPLETED  FAILING  HELD
-  linux/amd64  1        0        0          0        0
+  PLATFORM     DEVICES  RUNNING  COMPLETED  EARLIER  FAILING  HELD
+  linux/amd64  1        0        0          0        0        0
 
 Devices
   DEVICE  PLATFORM     CONNECTION  STATE         REASON

@@ -56,6 +56,7 @@ Usage: polyfleet [OPTIONS] COMMAND [ARGS]...
     polyfleet device list                 what devices there are, and how they stand
     polyfleet device show edge-7          all about one: what it runs, and why not
     polyfleet workload show hello         one workload on all of its devices
+    polyfleet rollout watch hello         how its newest release comes to devices
     polyfleet device list -o json         the same, exact, for programs
 
   Exit codes: 0 done, 1 not done (the message says why), 2 wrong usage or
@@ -70,6 +71,7 @@ Commands:
   apply     Create or change workloads from manifests.
   device    List devices; show what one runs, and why not.
   workload  List, show and delete workloads and their releases.
+  rollout   Watch and steer how releases come to devices; go back.
   image     Build images of many platforms; see what a registry holds.
   export    Write a workload as Kubernetes YAML or a Quadlet unit.
   schema    Print the JSON Schema of workloads, for editors.

@@ -21,11 +21,14 @@ from polyfleet_controller.cli.image_check_page import (
 )
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
+from polyfleet_controller.cli.rollout_page import draw_rollout, draw_rollout_list
+from polyfleet_controller.cli.rollout_watch import draw_board
 from polyfleet_controller.cli.why_page import draw_device_reason, draw_why
 from polyfleet_controller.cli.workload_page import draw_releases, draw_workload, draw_workload_list
 from polyfleet_controller.services.image_views import OnUncovered
 from polyfleet_shared.messages import PlatformSource
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
+from rollout_examples import ENDED, ROLLING, ROLLING_DETAIL, ROLLOUT, ROLLOUT_DETAIL
 from view_examples import (
     APPLIED,
     CHECK,
@@ -73,6 +76,13 @@ PAGES: Final[dict[str, RenderableType]] = {
     "workload_list": draw_workload_list((WORKLOAD,), NOW),
     "workload_list_empty": draw_workload_list((), NOW),
     "workload_show": draw_workload(WORKLOAD_DETAIL, NOW),
+    "workload_list_rolling": draw_workload_list((ROLLING,), NOW),
+    "workload_show_rolling": draw_workload(ROLLING_DETAIL, NOW),
+    "rollout_list": draw_rollout_list((ROLLOUT, ENDED)),
+    "rollout_list_empty": draw_rollout_list(()),
+    "rollout_show": draw_rollout(ROLLOUT_DETAIL, NOW),
+    "rollout_show_ended": draw_rollout(replace(ROLLOUT_DETAIL, rollout=ENDED), NOW),
+    "rollout_watch": draw_board(ROLLOUT),
     "workload_releases": draw_releases((RELEASE, RELEASE), NOW),
     "workload_releases_empty": draw_releases((), NOW),
     "image_check_pair": draw_image_check(PAIR_CHECK, NOW),

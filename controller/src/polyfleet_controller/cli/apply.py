@@ -35,7 +35,7 @@ app: Final = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=Non
             ("polyfleet apply -f manifests/", "every .yaml, .yml and .json file in it"),
             ("cat hello.yaml | polyfleet apply -f -", "from stdin"),
             ("polyfleet apply -f hello.yaml --dry-run", "what it would change, and nothing is changed"),
-            ("polyfleet apply -f hello.yaml --wait --timeout 10m", "until every device proves it"),
+            ("polyfleet apply -f hello.yaml --wait --timeout 10m", "until its rollout ends, for CI"),
         ),
         "A dry run tries several manifests in turn, each on the state that those before it would leave.",
         "All manifests are read first: one mistake, and nothing is applied.",

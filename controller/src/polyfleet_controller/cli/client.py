@@ -1,5 +1,6 @@
 """The controller's API, as the command line uses it."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx2
 
 from polyfleet_controller.cli.failures import CommandError, ExitCode
+from polyfleet_controller.cli.operators import HEADER, name_operator
 from polyfleet_shared.codec import UnknownFields, decode
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem, dump_json, parse_json
 
@@ -43,6 +45,7 @@ class Client:
 
     def __init__(self, server: str) -> None:
         self._server = server.rstrip("/")
+        self._operator = name_operator(os.environ)
         try:
             self._http = httpx2.Client(
                 base_url=self._server,
@@ -108,7 +111,7 @@ class Client:
         body: bytes | None = None,
         timeout: float = _TIMEOUT_SECONDS,
     ) -> JsonValue:
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", HEADER: self._operator}
         if body is not None:
             headers["content-type"] = "application/json"
         try:

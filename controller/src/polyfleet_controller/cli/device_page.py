@@ -29,7 +29,6 @@ from polyfleet_controller.cli.layout import (
 from polyfleet_controller.cli.mark_lines import say_ignored, say_labels, say_taints
 from polyfleet_controller.cli.words import (
     NOTHING,
-    PROVEN,
     explain_reason,
     say_connectivity,
     say_phase,
@@ -37,6 +36,8 @@ from polyfleet_controller.cli.words import (
     say_since,
     say_sync_in_full,
 )
+from polyfleet_controller.domain.sync import PROVEN
+from polyfleet_controller.services.rollout_views import AwaitedRelease
 from polyfleet_controller.services.views import (
     AssignmentView,
     DeviceDetail,
@@ -189,7 +190,22 @@ def _assignment_facts(assignment: AssignmentView) -> Iterator[tuple[str, str | T
     yield "release", assignment.release or "none yet"
     if report is not None and report.release and report.release != assignment.release:
         yield "on device", f"it still works by release {report.release}"
+    if assignment.awaits is not None:
+        yield "awaits", _say_awaited(assignment.awaits)
     yield "platform", str(assignment.platform or NOTHING)
+
+
+def _say_awaited(awaited: AwaitedRelease) -> str:
+    """`release hello-2-…, the newest: rollout 2 is advancing on linux/arm64, wave 1; it waits for …`."""
+    newest = f"release {awaited.release}, the newest: rollout {awaited.rollout}"
+    stratum = awaited.stratum
+    if stratum is None:
+        return f"{newest} has not looked at this platform yet"
+    said = f"{newest} is {stratum.status.replace('_', ' ')} on {stratum.platform}"
+    if stratum.reason:
+        return f"{said}: {stratum.reason}"
+    waits = f"; it waits for {stratum.waits_for}" if stratum.waits_for else ""
+    return f"{said}, wave {stratum.wave}{waits}"
 
 
 def _report_facts(report: WorkloadReport, *, is_held: bool) -> Iterator[tuple[str, str | Text]]:

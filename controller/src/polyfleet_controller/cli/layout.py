@@ -50,9 +50,10 @@ def make_facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
     return table
 
 
-def make_section(heading: str, *parts: RenderableType) -> Group:
+def make_section(heading: str | Text, *parts: RenderableType) -> Group:
     """An empty line, a heading, and what belongs to it, indented."""
-    return Group("", styled(heading, HEADING), *(Padding(part, INDENT) for part in parts))
+    shown = styled(heading, HEADING) if isinstance(heading, str) else heading
+    return Group("", shown, *(Padding(part, INDENT) for part in parts))
 
 
 def make_digests(rows: Iterable[tuple[str, str | Text]]) -> Table:

@@ -34,6 +34,10 @@ SUB_COMMANDS: Final[dict[str, SubCommand]] = {
         module="polyfleet_controller.cli.workload",
         summary="List, show and delete workloads and their releases.",
     ),
+    "rollout": SubCommand(
+        module="polyfleet_controller.cli.rollout",
+        summary="Watch and steer how releases come to devices; go back.",
+    ),
     "image": SubCommand(
         module="polyfleet_controller.cli.image",
         summary="Build images of many platforms; see what a registry holds.",
@@ -95,6 +99,7 @@ _HELP: Final = teach(
         ("polyfleet device list", "what devices there are, and how they stand"),
         ("polyfleet device show edge-7", "all about one: what it runs, and why not"),
         ("polyfleet workload show hello", "one workload on all of its devices"),
+        ("polyfleet rollout watch hello", "how its newest release comes to devices"),
         ("polyfleet device list -o json", "the same, exact, for programs"),
     ),
     "Exit codes: 0 done, 1 not done (the message says why), 2 wrong usage or input.",

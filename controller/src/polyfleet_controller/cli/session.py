@@ -34,6 +34,12 @@ def name_workload(namespace: str, name: str) -> str:
     return f"workload.{GROUP}/{place}"
 
 
+def name_rollout(namespace: str, name: str, number: int) -> str:
+    """A rollout as `-o name` writes it."""
+    place = name if namespace == DEFAULT_NAMESPACE else f"{namespace}/{name}"
+    return f"rollout.{GROUP}/{place}/{number}"
+
+
 def device_path(name: str) -> str:
     """Where the API has a device; raises CommandError for what is no name."""
     return f"/v1/devices/{_check('device name', name)}"

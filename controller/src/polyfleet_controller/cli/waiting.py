@@ -9,6 +9,7 @@ from polyfleet_controller.cli.client import Client, UnreachableError
 from polyfleet_controller.cli.failures import CommandError, tell
 from polyfleet_controller.cli.humanized import humanize_duration
 from polyfleet_controller.cli.progress import Progress, judge_progress
+from polyfleet_controller.cli.rollout_reading import find_rollout
 from polyfleet_controller.cli.session import name_workload
 from polyfleet_controller.cli.workload_reading import read_workload
 from polyfleet_controller.services.views import WorkloadView
@@ -33,8 +34,10 @@ class _Watch:
         return self.last is not None and self.last.settled
 
     def look(self, client: Client) -> None:
-        _, detail = read_workload(client, self.view.namespace, self.view.name)
-        self.last = judge_progress(detail, self.view.generation)
+        namespace, name = self.view.namespace, self.view.name
+        _, detail = read_workload(client, namespace, name)
+        rollout = find_rollout(client, namespace, name)
+        self.last = judge_progress(detail, self.view.generation, None if rollout is None else rollout.rollout)
         for device, line in self.last.lines.items():
             if self.told.get(device) != line:
                 tell(f"{self.called}: {line}")
@@ -42,7 +45,7 @@ class _Watch:
 
 
 def wait_until_proven(client: Client, workloads: Iterable[WorkloadView], timeout_seconds: float) -> None:
-    """Return when every device that is covered proves every workload.
+    """Return when every device that is covered and not offline proves every workload.
 
     Raises:
         CommandError: with the reasons, when the time is over or waiting does not help.

@@ -12,16 +12,12 @@ from polyfleet_controller.services.views import (
     Connectivity,
     DeviceView,
     ImageFailure,
-    Standing,
     Sync,
 )
 from polyfleet_shared.messages import Condition, Phase, PullProgress, WorkloadReport
 from polyfleet_shared.reasons import Reason, explain
 
 NOTHING: Final = "-"
-
-# What the controller counts as proof: the pinned child runs, or ran and ended well.
-PROVEN: Final = frozenset({Standing.RUNNING, Standing.COMPLETED})
 
 _SYNC: Final = {
     Sync.IN_SYNC: ("in sync", GOOD, "every workload runs, proven by its digest"),

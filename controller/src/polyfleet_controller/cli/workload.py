@@ -42,7 +42,8 @@ app: Final = typer.Typer(
     help=teach(
         "List the workloads of all namespaces.",
         (("polyfleet workload list", ""), ("polyfleet workload list -o json", "exact, for programs")),
-        "RUNNING counts the devices that prove it, of those that are given it; HELD those that cannot be.",
+        "RUNNING counts the devices that prove the newest release, of all that are not HELD; and those that "
+        "prove an earlier one, which a rollout has left them on until now.",
     ),
 )
 def list_workloads(ctx: typer.Context, output: OutputOption = OutputFormat.TABLE) -> None:

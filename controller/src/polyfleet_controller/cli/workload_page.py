@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -19,15 +20,19 @@ from polyfleet_controller.cli.layout import (
     make_table,
     styled,
 )
+from polyfleet_controller.cli.rollout_words import say_glance, say_status
 from polyfleet_controller.cli.words import (
     NOTHING,
-    PROVEN,
+    count_devices,
     explain_reason,
     say_connectivity,
     say_failure,
     say_progress,
     say_since,
 )
+from polyfleet_controller.domain.rollout.states import RolloutStatus, StratumStatus
+from polyfleet_controller.domain.sync import PROVEN
+from polyfleet_controller.services.rollout_views import RolloutGlance
 from polyfleet_controller.services.views import (
     DevicePlacement,
     ImageFailure,
@@ -40,9 +45,11 @@ from polyfleet_controller.services.views import (
 from polyfleet_shared.messages import Condition, Phase
 from polyfleet_shared.reasons import Reason, explain
 
+_FAILED: Final = frozenset({StratumStatus.HALTED, StratumStatus.ROLLED_BACK})
+
 
 def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> RenderableType:
-    """One line for each workload; RUNNING counts the devices that prove it, of those it is given to."""
+    """One line for each workload; RUNNING counts who proves its newest release, and who an earlier one."""
     if not workloads:
         return styled("no workloads")
     return make_table(
@@ -51,7 +58,7 @@ def draw_workload_list(workloads: Sequence[WorkloadView], now: datetime) -> Rend
             (
                 workload.namespace,
                 workload.name,
-                _say_running(workload.platforms),
+                _say_running_in_short(workload),
                 str(sum(count.failing for count in workload.platforms)),
                 str(sum(count.held for count in workload.platforms)),
                 humanize_age(workload.updated_at, now),
@@ -83,7 +90,8 @@ def draw_workload(detail: WorkloadDetail, now: datetime) -> RenderableType:
     if workload.platforms:
         parts.append(make_section("Platforms", _draw_platforms(workload.platforms)))
     if detail.placements:
-        parts.append(make_section("Devices", _draw_placements(detail.placements)))
+        newest = workload.release
+        parts.append(make_section("Devices", _draw_placements(detail.placements, newest)))
     else:
         parts.append(make_section("Devices", "there is none that it could run on"))
     reasons = _reasons(detail.placements)
@@ -98,9 +106,29 @@ def draw_releases(releases: Sequence[ReleaseView], now: datetime) -> RenderableT
     return Group(styled(count), *(_draw_release(release, now) for release in releases))
 
 
+def _say_running_in_short(workload: WorkloadView) -> Text:
+    earlier = sum(count.devices for count in workload.earlier)
+    lines = [_say_running(workload.platforms)]
+    return join_lines([*lines, styled(f"{earlier} earlier", WEAK)] if earlier else lines)
+
+
 def _say_problem(workload: WorkloadView) -> Text:
-    problems = [found.reason for found in (workload.condition, workload.alarm) if found is not None]
-    return join_lines(styled(problem, BAD) for problem in problems) if problems else styled(NOTHING)
+    problems = [
+        styled(found.reason, BAD) for found in (workload.condition, workload.alarm) if found is not None
+    ]
+    if workload.rollout is not None:
+        problems += _list_troubles(workload.rollout)
+    return join_lines(problems) if problems else styled(NOTHING)
+
+
+def _list_troubles(rollout: RolloutGlance) -> Iterator[Text]:
+    """What keeps a rollout, or has ended it, so that an operator may want to act."""
+    if rollout.status not in (RolloutStatus.COMPLETED, RolloutStatus.PROGRESSING):
+        yield styled("rollout")
+        yield say_status(rollout.status)
+    elif any(stratum.status in _FAILED for stratum in rollout.strata):
+        yield styled("rollout")
+        yield styled("failed in part", BAD)
 
 
 def _say_running(platforms: Iterable[PlatformCount]) -> Text:
@@ -111,10 +139,17 @@ def _say_running(platforms: Iterable[PlatformCount]) -> Text:
     return styled(f"{running} of {given}", GOOD if running == given else WEAK)
 
 
+def _say_earlier(workload: WorkloadView) -> str:
+    """`; still hello-1-…: 2`."""
+    return "".join(f"; {count_devices(each.devices)} still on {each.release}" for each in workload.earlier)
+
+
 def _facts(workload: WorkloadView, now: datetime) -> Iterator[tuple[str, str | Text]]:
     for image in (workload.image, *workload.other_images):
         yield "image", image
-    yield "running on", Text.assemble(_say_running(workload.platforms), " devices")
+    yield "running on", Text.assemble(_say_running(workload.platforms), " devices", _say_earlier(workload))
+    if workload.rollout is not None:
+        yield "rollout", say_glance(workload.rollout)
     yield "manifest", f"number {workload.generation}, changed {say_since(workload.updated_at, now)}"
     yield "released", f"number {workload.observed_generation}" if workload.observed_generation else "none yet"
     yield "created", say_since(workload.created_at, now)
@@ -139,13 +174,14 @@ def _draw_release(release: ReleaseView, now: datetime, failures: Sequence[ImageF
 
 def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:
     return make_table(
-        ("PLATFORM", "DEVICES", "RUNNING", "COMPLETED", "FAILING", "HELD"),
+        ("PLATFORM", "DEVICES", "RUNNING", "COMPLETED", "EARLIER", "FAILING", "HELD"),
         (
             (
                 str(each.platform),
                 str(each.devices),
                 str(each.running),
                 str(each.completed),
+                str(each.earlier),
                 str(each.failing),
                 str(each.held),
             )
@@ -154,7 +190,7 @@ def _draw_platforms(platforms: Iterable[PlatformCount]) -> RenderableType:
     )
 
 
-def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
+def _draw_placements(placements: Iterable[DevicePlacement], newest: str | None) -> RenderableType:
     return make_table(
         ("DEVICE", "PLATFORM", "CONNECTION", "STATE", "REASON"),
         (
@@ -162,7 +198,7 @@ def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
                 placement.device,
                 str(placement.platform or NOTHING),
                 say_connectivity(placement.connectivity),
-                _say_state(placement),
+                _say_state(placement, newest),
                 _say_reason(placement),
             )
             for placement in placements
@@ -171,9 +207,12 @@ def _draw_placements(placements: Iterable[DevicePlacement]) -> RenderableType:
     )
 
 
-def _say_state(placement: DevicePlacement) -> Text:
+def _say_state(placement: DevicePlacement, newest: str | None) -> Text:
     if placement.held is not None:
         return styled("held", WEAK)
+    if placement.release is not None and placement.release != newest:
+        state = placement.standing if placement.standing in PROVEN else f"{placement.standing} with"
+        return styled(f"{state} {placement.release}", WEAK)
     if placement.standing in PROVEN:
         return styled(placement.standing, GOOD)
     if placement.report is None:

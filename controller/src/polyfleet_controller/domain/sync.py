@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from polyfleet_controller.domain.observation import Lag
 from polyfleet_shared.messages import ContainerReport, Phase, WorkloadReport
@@ -29,6 +30,10 @@ class Standing(StrEnum):
     RUNNING = "running"  # proven: the pinned child runs and is ready
     COMPLETED = "completed"  # proven: the pinned child ran and ended well
     FAILING = "failing"  # the device says why it does not run
+
+
+# The pinned child of what is given runs, or ran and ended well.
+PROVEN: Final = frozenset({Standing.RUNNING, Standing.COMPLETED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

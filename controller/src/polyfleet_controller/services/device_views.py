@@ -5,6 +5,8 @@ from typing import Final
 from polyfleet_controller.domain.device_labels import DeviceLabels
 from polyfleet_controller.domain.devices import Device
 from polyfleet_controller.services.events import view_event
+from polyfleet_controller.services.rollout_reading import find_awaited
+from polyfleet_controller.services.rollout_views import AwaitedRelease
 from polyfleet_controller.services.views import AssignmentView, DeviceDetail, DeviceView, Incarnation
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.epochs import load_epoch
@@ -71,6 +73,8 @@ def show_device(connection: Connection, listed: ListedDevice) -> DeviceDetail:
     telemetry = load_telemetry(connection, device.name)
     lives = load_lives(connection, [device.name]).get(device.name, {})
     report = load_reports(connection, [device.name]).get(device.name)
+    assignments = list_assignments(connection, device.name)
+    awaited = find_awaited(connection, (item.assignment for item in assignments))
     reports = {} if report is None else {item.uid: item for item in report.workloads}
     if telemetry is not None and telemetry.stamp.incarnation != device.lives.current:
         telemetry = None
@@ -86,8 +90,10 @@ def show_device(connection: Connection, listed: ListedDevice) -> DeviceDetail:
             for life in lives.values()
         ),
         assignments=tuple(
-            _view_assignment(item, reports.get(item.assignment.workload))
-            for item in list_assignments(connection, device.name)
+            _view_assignment(
+                item, reports.get(item.assignment.workload), awaited.get(item.assignment.workload)
+            )
+            for item in assignments
         ),
         events=tuple(
             view_event(event) for event in list_events(connection, device.name, limit=_SHOWN_EVENTS)
@@ -98,7 +104,9 @@ def show_device(connection: Connection, listed: ListedDevice) -> DeviceDetail:
     )
 
 
-def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> AssignmentView:
+def _view_assignment(
+    named: NamedAssignment, report: WorkloadReport | None, awaited: AwaitedRelease | None
+) -> AssignmentView:
     assignment = named.assignment
     return AssignmentView(
         uid=assignment.workload,
@@ -111,4 +119,5 @@ def _view_assignment(named: NamedAssignment, report: WorkloadReport | None) -> A
         standing=assignment.standing,
         report=report,
         other_children=tuple(image.child for image in assignment.images[1:]),
+        awaits=awaited,
     )

@@ -4,21 +4,26 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from polyfleet_controller.domain.placement import Assignment
 from polyfleet_controller.domain.rollout.instructions import Record
-from polyfleet_controller.domain.rollout.states import Member, MemberState, Rollout
+from polyfleet_controller.domain.rollout.states import Member, MemberState, Rollout, Stratum
 from polyfleet_controller.domain.sightings import SeenDevice, find_report
 from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.domain.tallies import Place, Tally, tally
 from polyfleet_controller.services.rollout_views import (
     MAX_FAILURES,
+    AwaitedRelease,
     FailedDevice,
     RecordView,
+    RolloutGlance,
     RolloutView,
+    StratumGlance,
     StratumView,
     TallyView,
 )
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.messages import load_reports
+from polyfleet_controller.store.rollouts import load_rollouts_in_effect
 from polyfleet_controller.store.sightings import list_seen_devices
 from polyfleet_controller.store.workloads import StoredWorkload, load_releases
 from polyfleet_shared.platforms import Platform
@@ -34,7 +39,6 @@ def view_rollout(
     names = _name_releases(connection, workload.uid, rollout)
     devices = _find_devices(connection, rollout) if in_effect else {}
     tallies = tally(rollout.members.values(), devices)
-    strata = sorted(rollout.strata.values(), key=lambda stratum: str(stratum.platform))
     return RolloutView(
         namespace=workload.namespace,
         name=workload.name,
@@ -58,8 +62,49 @@ def view_rollout(
                 tally=_view_tally(tallies[stratum.platform]) if stratum.platform in tallies else None,
                 failures=_find_failures(rollout.members.values(), stratum.platform),
             )
-            for stratum in strata
+            for stratum in _sort_strata(rollout)
         ),
+    )
+
+
+def glance_at_rollout(rollout: Rollout) -> RolloutGlance:
+    """A rollout in effect; its members need not be known."""
+    return RolloutGlance(
+        number=rollout.number,
+        status=rollout.status,
+        waves=len(rollout.strategy.waves),
+        strata=tuple(map(_glance_at_stratum, _sort_strata(rollout))),
+    )
+
+
+def find_awaited(connection: Connection, assignments: Iterable[Assignment]) -> dict[str, AwaitedRelease]:
+    """The newest releases that rollouts have not given to a device, by workload."""
+    given = {assignment.workload: assignment for assignment in assignments}
+    rollouts = load_rollouts_in_effect(connection, given.keys())
+    releases = load_releases(connection, [(uid, item.revision) for uid, item in rollouts.items()])
+    awaited: dict[str, AwaitedRelease] = {}
+    for (uid, _), stored in releases.items():
+        stratum = rollouts[uid].strata.get(str(given[uid].platform))
+        if stored.release.release != given[uid].release:
+            awaited[uid] = AwaitedRelease(
+                release=stored.release.release,
+                rollout=rollouts[uid].number,
+                stratum=None if stratum is None else _glance_at_stratum(stratum),
+            )
+    return awaited
+
+
+def _sort_strata(rollout: Rollout) -> list[Stratum]:
+    return sorted(rollout.strata.values(), key=lambda stratum: str(stratum.platform))
+
+
+def _glance_at_stratum(stratum: Stratum) -> StratumGlance:
+    return StratumGlance(
+        platform=stratum.platform,
+        status=stratum.status,
+        wave=stratum.wave,
+        waits_for=stratum.waits_for,
+        reason=stratum.reason,
     )
 
 

@@ -81,6 +81,36 @@ class RolloutView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StratumGlance:
+    """One platform of a rollout, without its devices; see `StratumView`."""
+
+    platform: Platform
+    status: StratumStatus
+    wave: int
+    waits_for: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutGlance:
+    """The rollout in effect of a workload, beside other things that are shown of it."""
+
+    number: int
+    status: RolloutStatus
+    waves: int
+    strata: tuple[StratumGlance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitedRelease:
+    """The newest release, which a rollout has not given to a device; `stratum` is the device's platform."""
+
+    release: str
+    rollout: int
+    stratum: StratumGlance | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
     """A line of a rollout's history; `platform` is None where it is about all."""
 

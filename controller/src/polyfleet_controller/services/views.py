@@ -15,6 +15,7 @@ from polyfleet_controller.domain.rehearsal import PlannedPull
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.image_views import ImageCheck
+from polyfleet_controller.services.rollout_views import AwaitedRelease, RolloutGlance
 from polyfleet_shared.json_text import Problem
 from polyfleet_shared.messages import Condition, HostFacts, PlatformSource, Telemetry, WorkloadReport
 from polyfleet_shared.platforms import Platform, RunnablePlatform
@@ -47,6 +48,7 @@ __all__ = [
     "Page",
     "PlannedPull",
     "PlatformCount",
+    "ReleaseCount",
     "ReleaseView",
     "SomeDevices",
     "Standing",
@@ -102,7 +104,8 @@ class Incarnation:
 class AssignmentView:
     """One workload on one device: what is wanted, or why it is not given, and what is.
 
-    `child` is of the first container's image, `other_children` of the further images.
+    `child` is of the first container's image, `other_children` of the further images. `awaits` is the newest
+    release, where a rollout has not given it to the device.
     """
 
     uid: str
@@ -115,6 +118,7 @@ class AssignmentView:
     standing: Standing
     report: WorkloadReport | None
     other_children: tuple[str, ...] = ()
+    awaits: AwaitedRelease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +214,10 @@ class ReleaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformCount:
-    """How the devices of one platform stand, by proof; `held` are those that it cannot be given to."""
+    """How the devices of one platform stand, by proof; `held` are those that it cannot be given to.
+
+    `running` and `completed` prove the newest release, `earlier` one before it, which they are still given.
+    """
 
     platform: Platform
     devices: int
@@ -218,6 +225,15 @@ class PlatformCount:
     completed: int
     failing: int
     held: int
+    earlier: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseCount:
+    """How many devices prove a release."""
+
+    release: str
+    devices: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +243,8 @@ class WorkloadView:
     `resource_version` names the state that it is in: a manifest that carries it is taken only in this state.
     `condition` says why the newest manifest has no release yet, None when it has. `alarm` says what the tag
     has lost that devices run, and asks an operator to act; nothing that runs changes for it. `image` is the
-    first container's; `other_images` are the further ones.
+    first container's; `other_images` are the further ones. `release` is the newest; `earlier` are those that
+    devices still run, and `rollout` what decides who is given which, None where all are given the newest.
     """
 
     uid: str
@@ -244,13 +261,16 @@ class WorkloadView:
     platforms: tuple[PlatformCount, ...]
     alarm: Alarm | None = None
     other_images: tuple[str, ...] = ()
+    earlier: tuple[ReleaseCount, ...] = ()
+    rollout: RolloutGlance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePlacement:
     """One device under a workload, for `workload show`.
 
-    `child` is of the first container's image, `other_children` of the further images.
+    `child` is of the first container's image, `other_children` of the further images. `release` is what it
+    is given, and what `standing` is about: not the newest, where a rollout has not come to it.
     """
 
     device: str
@@ -261,6 +281,7 @@ class DevicePlacement:
     standing: Standing
     report: WorkloadReport | None
     other_children: tuple[str, ...] = ()
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

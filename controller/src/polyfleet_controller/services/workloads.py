@@ -1,12 +1,11 @@
 """Workloads, as operators write and see them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from polyfleet_controller.domain.images import ImageReference, NamedImage, ResolvedImage
 from polyfleet_controller.domain.kubernetes.documents import read_workload
 from polyfleet_controller.domain.manifest import WorkloadManifest
-from polyfleet_controller.domain.sync import Standing
 from polyfleet_controller.services.advancing import UNNAMED
 from polyfleet_controller.services.applying import apply_manifest
 from polyfleet_controller.services.dry_runs import Verdict, try_manifest, try_manifests
@@ -18,29 +17,24 @@ from polyfleet_controller.services.preconditions import check_version
 from polyfleet_controller.services.releases import look_up, view_release
 from polyfleet_controller.services.views import (
     Applied,
-    DevicePlacement,
     DryRun,
     Page,
-    PlatformCount,
     WorkloadDetail,
     WorkloadView,
 )
-from polyfleet_controller.store.alarms import load_alarms
-from polyfleet_controller.store.assignments import StandingCount, count_standings
+from polyfleet_controller.services.workload_reading import view_placement, view_workloads
 from polyfleet_controller.store.database import Connection, Database
 from polyfleet_controller.store.image_failures import load_image_failures
-from polyfleet_controller.store.listings import Placement, list_placements
+from polyfleet_controller.store.listings import list_placements
 from polyfleet_controller.store.values import write_json
 from polyfleet_controller.store.workloads import (
     StoredWorkload,
     find_workload,
     list_workloads,
     load_release_in_force,
-    load_releases,
 )
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
 from polyfleet_shared.messages import Condition
-from polyfleet_shared.platforms import Platform
 
 
 class Workloads:
@@ -69,7 +63,7 @@ class Workloads:
         with self._database.begin() as connection:
             done = apply_manifest(connection, manifest, outcome, by=by, now=now)
             written = _find(connection, manifest.metadata.namespace, manifest.metadata.name)
-            (view,) = _view(connection, [written])
+            (view,) = view_workloads(connection, [written])
         if done.outbox_changed:
             self._on_change()
         return Applied(
@@ -129,7 +123,7 @@ class Workloads:
         after = page.text_key(2)
         with self._database.read() as connection:
             rows = list_workloads(connection, limit=page.limit + 1, after=after)
-            views = {view.uid: view for view in _view(connection, rows[: page.limit])}
+            views = {view.uid: view for view in view_workloads(connection, rows[: page.limit])}
         return cut_page(
             rows, page, key=lambda row: [row.namespace, row.name], view=lambda row: views[row.uid]
         )
@@ -146,14 +140,14 @@ class Workloads:
         after = page.text_key(1)
         with self._database.read() as connection:
             workload = _find(connection, namespace, name)
-            (view,) = _view(connection, [workload])
+            (view,) = view_workloads(connection, [workload])
             release = load_release_in_force(connection, workload)
             children = () if release is None else release.release.children
             failures = load_image_failures(connection, {child.child for child in children})
             rows = list_placements(
                 connection, workload.uid, limit=page.limit + 1, after=None if after is None else after[0]
             )
-        placements = cut_page(rows, page, key=lambda row: [row.device], view=_view_placement)
+        placements = cut_page(rows, page, key=lambda row: [row.device], view=view_placement)
         return WorkloadDetail(
             workload=view,
             manifest=write_json(workload.manifest.at_version(workload.resource_version)),
@@ -198,62 +192,3 @@ def _find(connection: Connection, namespace: str, name: str) -> StoredWorkload:
     if workload is None:
         raise NotFoundError("workload", f"{namespace}/{name}")
     return workload
-
-
-def _view(connection: Connection, workloads: Iterable[StoredWorkload]) -> list[WorkloadView]:
-    stored = list(workloads)
-    releases = load_releases(
-        connection, [(item.uid, item.revision) for item in stored if item.revision is not None]
-    )
-    counts = count_standings(connection, [item.uid for item in stored])
-    alarms = load_alarms(connection, [item.uid for item in stored])
-    return [
-        WorkloadView(
-            uid=item.uid,
-            namespace=item.namespace,
-            name=item.name,
-            generation=item.generation,
-            resource_version=item.resource_version,
-            observed_generation=item.observed_generation,
-            created_at=item.created_at,
-            updated_at=item.updated_at,
-            image=str(item.manifest.container.image),
-            release=None if item.revision is None else releases[item.uid, item.revision].release.release,
-            condition=item.failure,
-            platforms=_count(count for count in counts if count.workload == item.uid),
-            alarm=alarms.get(item.uid),
-            other_images=tuple(map(str, item.manifest.images[1:])),
-        )
-        for item in stored
-    ]
-
-
-def _count(counts: Iterable[StandingCount]) -> tuple[PlatformCount, ...]:
-    by_platform: dict[Platform, dict[Standing, int]] = {}
-    for count in counts:
-        by_platform.setdefault(count.platform, {})[count.standing] = count.devices
-    return tuple(
-        PlatformCount(
-            platform=platform,
-            devices=sum(found.values()),
-            running=found.get(Standing.RUNNING, 0),
-            completed=found.get(Standing.COMPLETED, 0),
-            failing=found.get(Standing.FAILING, 0),
-            held=found.get(Standing.HELD, 0),
-        )
-        for platform, found in by_platform.items()
-    )
-
-
-def _view_placement(placement: Placement) -> DevicePlacement:
-    assignment = placement.assignment
-    return DevicePlacement(
-        device=placement.device,
-        connectivity=placement.connectivity,
-        platform=assignment.platform,
-        child=assignment.images[0].child if assignment.images else None,
-        held=assignment.held,
-        standing=assignment.standing,
-        report=placement.report,
-        other_children=tuple(image.child for image in assignment.images[1:]),
-    )

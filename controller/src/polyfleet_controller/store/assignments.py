@@ -61,17 +61,22 @@ def load_assigned_platforms(connection: Connection, workload: str) -> frozenset[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingCount:
-    """How many devices of a platform stand how with a workload."""
+    """How many devices of a platform stand how with a workload; with which release, if that was asked."""
 
     workload: str
     platform: Platform
     standing: Standing
     devices: int
+    release: str | None = None
 
 
-def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[StandingCount, ...]:
-    """Count the devices of these workloads."""
-    keys = (ASSIGNMENT.c.workload, ASSIGNMENT.c.platform, ASSIGNMENT.c.standing)
+def count_standings(
+    connection: Connection, workloads: Iterable[str], *, by_release: bool = False
+) -> tuple[StandingCount, ...]:
+    """Count the devices of these workloads; by their releases, it reads the row of each."""
+    keys = [ASSIGNMENT.c.workload, ASSIGNMENT.c.platform, ASSIGNMENT.c.standing]
+    if by_release:
+        keys.append(ASSIGNMENT.c.release)
     query = (
         select(*keys, func.count(literal_column("*")).label("devices"))
         .where(ASSIGNMENT.c.workload.in_(list(workloads)))
@@ -84,6 +89,7 @@ def count_standings(connection: Connection, workloads: Iterable[str]) -> tuple[S
             platform=read_platform(row.platform),
             standing=Standing(row.standing),
             devices=row.devices,
+            release=row.release if by_release else None,
         )
         for row in connection.execute(query)
     )
