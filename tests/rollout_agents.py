@@ -18,7 +18,7 @@ from polyfleet_controller.domain.rollout.beginning import begin_rollout
 from polyfleet_controller.domain.rollout.events import Looked
 from polyfleet_controller.domain.rollout.invariants import find_violations
 from polyfleet_controller.domain.rollout.machine import react
-from polyfleet_controller.domain.rollout.states import Rollout
+from polyfleet_controller.domain.rollout.states import MemberState, Rollout
 from polyfleet_controller.domain.rollout.strategy import Strategy
 from polyfleet_controller.domain.sightings import SeenDevice, find_report, sight
 from polyfleet_controller.domain.staging import Staging, describe_staging
@@ -217,15 +217,24 @@ class Fleet:
             agent.device.tell(Woken())
 
     def finish(self, *, steps: int = 200) -> None:
-        """Let all go well until the rollout has ended, and its devices have done what it came to."""
+        """Let all go well until the rollout has ended, and its devices have done what it came to.
+
+        Those that were away when it ended come after that.
+        """
         for _ in range(steps):
             self.flow()
             self.look()
-            if not self.rollout.status.is_open:
+            if not (self.rollout.status.is_open or any(map(self._is_behind, self.agents))):
                 self.flow()
                 self.pass_time(60)
                 return
             self.pass_time(5)
+
+    def _is_behind(self, device: str) -> bool:
+        """Whether it is still to be brought to the target, which is proven on its platform."""
+        member = self.rollout.members[device]
+        default = self.rollout.find_default(member.platform)
+        return default == TARGET and member.state is not MemberState.SUCCEEDED
 
     def _derive(self) -> None:
         workload = self.workload
