@@ -28,6 +28,7 @@ from polyfleet_shared.images import PinnedImage
 from polyfleet_shared.messages import PullProgress
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
+from polyfleet_shared.secrets import EnvVarSource, SecretKeySelector
 from polyfleet_shared.workloads import (
     ContainerPort,
     ContainerSpec,
@@ -443,3 +444,22 @@ def test_a_start_that_fails_for_a_missing_file_says_which(
     container_id = device.podman.run("--runtime", str(crun), "create", config).strip()
     failure = failure_of(lambda: runtime.start(container_id))
     assert (failure.reason, failure.message.partition(told[1])[1] or failure.message) == told
+
+
+def test_a_start_without_a_secret_that_was_there_says_how_it_is_made(
+    device: Device, hello: PinnedImage, tmp_path: Path
+) -> None:
+    reference = SecretKeySelector(name="db", key="password")
+    password = EnvironmentVariable(name="PASSWORD", value_from=EnvVarSource(secret_key_ref=reference))
+    content = tmp_path / "content"
+    content.write_text("swordfish", encoding="utf-8")
+    device.podman.run("secret", "create", "default.db_password", str(content))
+    container_id = bring_up(device, ContainerSpec(name="main", image=hello, env=(password,)))
+    runtime = runtime_on(device)
+    runtime.stop(container_id, grace=1)
+    device.podman.run("secret", "rm", "default.db_password")
+    failure = failure_of(lambda: runtime.start(container_id))
+    assert (failure.reason, failure.message) == (
+        Reason.SECRET_MISSING,
+        "Podman on this device lacks a secret: podman secret create default.db_password FILE",
+    )

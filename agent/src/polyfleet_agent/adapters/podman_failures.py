@@ -125,6 +125,15 @@ _PATTERNS: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
 )
 
 
+_MISSING_SECRET: Final = re.compile(r"no secret with name or id \"(?P<name>[^\"]+)\"")
+
+
+def find_missing_secret(text: str) -> str | None:
+    """The secret that a failure is for want of, as Podman names it."""
+    found = _MISSING_SECRET.search(text)
+    return None if found is None else found["name"]
+
+
 def classify_failure(text: str, *, otherwise: Reason = Reason.START_FAILED) -> Reason:
     """Give the reason that Podman's words stand for, `otherwise` where they are not known here."""
     for reason, pattern in _PATTERNS:

@@ -20,6 +20,7 @@ from polyfleet_agent.adapters.podman_containers import (
     read_listed,
     read_repository_digests,
 )
+from polyfleet_agent.adapters.podman_failures import find_missing_secret
 from polyfleet_agent.adapters.podman_files import examine_container
 from polyfleet_agent.adapters.podman_logs import read_tail
 from polyfleet_agent.adapters.podman_pods import ensure_pod, remove_pod, start_infra
@@ -314,8 +315,12 @@ class PodmanRuntime:
     def _explain(self, refusal: PodmanRefusal, container_id: str) -> PodmanRefusal:
         """Tell a program that is missing from one that misses something: crun hardly does.
 
-        Of a pod that cannot start, Podman tells nothing: its infra container is asked.
+        Of a pod that cannot start, Podman tells nothing: its infra container is asked. A secret may have gone
+        since the container was made.
         """
+        secret = find_missing_secret(refusal.message)
+        if secret is not None:
+            return PodmanRefusal(Reason.SECRET_MISSING, describe_missing((secret,)))
         if refusal.reason not in (*_NOTHING_FOUND, Reason.START_FAILED):
             return refusal
         answer = self._api.get(f"/containers/{container_id}/json")
