@@ -147,6 +147,7 @@ class Device:
     disk_full: bool = False
     unpullable: dict[str, Reason] = field(default_factory=dict)
     unstartable: set[str] = field(default_factory=set)
+    refused: dict[str, Reason] = field(default_factory=dict)  # by config, why it cannot start now
     lying: set[str] = field(default_factory=set)
     ran: set[str] = field(default_factory=set)  # the configs of all that ever ran
     ending: dict[str, int] = field(
@@ -403,6 +404,8 @@ class Device:
             return StepFailed(uid=uid, reason=Reason.START_FAILED, message="no such container")
         if examined and (lie := self._examine(uid, container_id)) is not None:
             return lie
+        if item.image_id in self.refused:
+            return StepFailed(uid=uid, reason=self.refused[item.image_id], message="not now")
         if item.image_id in self.unstartable:
             return StepFailed(uid=uid, reason=Reason.EXEC_FORMAT, message="exec format error")
         if item.status is not ContainerStatus.RUNNING:

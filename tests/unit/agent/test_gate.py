@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 
-from polyfleet_agent.core.actions import CreateContainer, PullImage, StopContainer
+from polyfleet_agent.core.actions import CreateContainer, PullImage, SaveDesired, StopContainer
 from polyfleet_agent.core.containers import ContainerStatus
 from polyfleet_agent.core.events import DesiredReceived, TransportConnected, Woken
 from polyfleet_agent.core.health import Answer
@@ -16,7 +16,7 @@ from polyfleet_shared.features import Feature
 from polyfleet_shared.messages import EventKind, Phase, WorkloadReport
 from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerPort, DesiredWorkload, UpdateMethod
+from polyfleet_shared.workloads import ContainerPort, DesiredWorkload, RestartPolicy, UpdateMethod
 from simulation import Device, asks, hint, image, payload, workload
 
 OLD, NEW = image("1"), image("2")
@@ -371,9 +371,51 @@ def test_what_failed_while_another_document_came_is_not_held_against_that() -> N
     while not any(isinstance(action, CreateContainer) for action in device.pending):
         device.answer()
     receive(device, 3, workload(version="3"))
-    device.answer(1)
-    device.settle(seconds=100)
-    assert (last_report(device).phase, device.running()) == (Phase.RUNNING, {"w1": image("3").config})
+    saving = next(at for at, action in enumerate(device.pending) if isinstance(action, SaveDesired))
+    device.answer(saving)
+    assert [action.uid for action in device.pending if isinstance(action, CreateContainer)] == ["w1"]
+    device.settle(seconds=0)
+    assert (device.running(), returns(device)) == ({"w1": image("3").config}, [])
+
+
+def test_a_lie_that_cannot_be_removed_is_not_taken_for_ready() -> None:
+    device = Device()
+    device.tell(TransportConnected(connection=1))
+    receive(device, 1, workload())
+    device.settle(seconds=5)  # too short a time to be called good
+    device.lying.add(NEW.config)
+    device.unremovable = True
+    receive(device, 2, workload(version="2"))
+    device.settle(seconds=1000)
+    assert device.running() == {"w1": OLD.config}
+    assert (last_report(device).phase, last_report(device).reason) == (
+        Phase.FAILED,
+        Reason.PLATFORM_MISMATCH,
+    )
+
+
+@pytest.mark.parametrize("method", UpdateMethod)
+def test_trouble_of_the_device_brings_the_old_one_back_only_if_that_had_to_stop(
+    method: UpdateMethod,
+) -> None:
+    device = deployed(workload())
+    device.refused[NEW.config] = Reason.PORT_CONFLICT
+    receive(device, 2, replace(slow(deadline=100), update_method=method))
+    live(device, 500)
+    assert device.running() == {"w1": OLD.config}
+    report = last_report(device)
+    if method is UpdateMethod.START_FIRST:
+        assert (report.phase, report.reason) == (Phase.BACKING_OFF, Reason.PORT_CONFLICT)
+        assert returns(device) == []
+    else:
+        assert (report.phase, report.reason) == (Phase.ROLLED_BACK, Reason.PORT_CONFLICT)
+        assert device.records is not None
+        assert read_memory(device.records).records["w1"].failed == ()
+    device.refused.clear()
+    device.kill()
+    device.tell(TransportConnected(connection=2))
+    live(device, 500)
+    assert (last_report(device).phase, device.running()) == (Phase.RUNNING, {"w1": NEW.config})
 
 
 def first(version: str = "2", *, port: int | None = None, host_network: bool = False) -> DesiredWorkload:
@@ -433,6 +475,16 @@ def test_two_that_would_want_the_same_port_never_run_at_once(wanted: DesiredWork
     device.beside.clear()
     device.settle(seconds=100)
     assert (last_report(device).phase, device.running()) == (Phase.RUNNING, {"w1": NEW.config})
+
+
+@pytest.mark.parametrize("policy", RestartPolicy)
+def test_a_job_that_had_to_give_way_is_begun_again(policy: RestartPolicy) -> None:
+    device = deployed(workload(policy=policy))
+    device.ending[NEW.config] = 132
+    receive(device, 2, workload(version="2", policy=policy))
+    device.settle(seconds=100)
+    assert (last_report(device).phase, last_report(device).fallback) == (Phase.ROLLED_BACK, "release-1")
+    assert device.running() == {"w1": OLD.config}
 
 
 def test_a_fallback_that_does_not_run_either_is_told() -> None:

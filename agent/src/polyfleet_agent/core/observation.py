@@ -37,7 +37,9 @@ def observe(
         ended |= observed.ended
     there = {container.container_id for container in seen.containers}
     endings = {key: start for key, start in {**workload.endings, **ended}.items() if key in there}
-    return Observed(workload=replace(seen, parts=parts, endings=endings), happenings=tuple(happenings))
+    stopped = {key: start for key, start in workload.stopped.items() if key in there}
+    told = replace(seen, parts=parts, endings=endings, stopped=stopped)
+    return Observed(workload=told, happenings=tuple(happenings))
 
 
 def observe_stop(workload: Workload, container_id: str, settings: Settings, now: float) -> Observed:
@@ -52,7 +54,8 @@ def observe_stop(workload: Workload, container_id: str, settings: Settings, now:
         return Observed(workload=ended)
     known = part.health
     if known is None or known.failed is None or known.run != _run(stopped):
-        return Observed(workload=ended.with_part(stopped.container, part.at_rest))
+        gave_way = {**workload.stopped, container_id: stopped.started_at}
+        return Observed(workload=replace(ended.with_part(stopped.container, part.at_rest), stopped=gave_way))
     words = [_name_part(workload, stopped) + known.explain(known.failed)]
     if part.running_since is not None:
         words.append(f"stopped after {now - part.running_since:.0f} s")

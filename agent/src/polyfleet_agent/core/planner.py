@@ -259,7 +259,8 @@ def _plan_part(
     if container is not None and container.status is ContainerStatus.RUNNING:
         return _plan_running(container, part, target)
     ended = container is not None and container.status is ContainerStatus.EXITED
-    if container is not None and ended and is_over(container, target):
+    gave_way = container is not None and workload.stopped.get(container.container_id) == container.started_at
+    if container is not None and ended and not gave_way and is_over(container, target):
         return _plan_over(container, part, target)
     trouble = part.trouble
     waiting = trouble.waits(now)

@@ -138,7 +138,8 @@ class Workload:
     (`steps`) and each of the `parts` fail and wait apart from each other, so that what runs is looked after
     while its successor cannot be had. So do the `prefetches`, by child; `prefetched` are those of what
     `wanted` names that are in the store. `endings` are the ends that were counted, or were our own doing: by
-    container, which of its starts it was that ended.
+    container, which of its starts it was that ended. `stopped` are those of them that we ended for another's
+    sake: whatever the restart policy, they are not over.
     """
 
     uid: str
@@ -166,6 +167,7 @@ class Workload:
     steps: Trouble = UNTROUBLED
     parts: Mapping[str, Part] = field(default_factory=dict)
     endings: Mapping[str, str] = field(default_factory=dict)
+    stopped: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
     phase: Phase = Phase.PENDING
     wake_at: float | None = None
