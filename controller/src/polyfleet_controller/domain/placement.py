@@ -12,7 +12,6 @@ from polyfleet_controller.domain.coverage import Coverage, Gap, cover
 from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage
 from polyfleet_controller.domain.manifest import ContainerTemplate, PodSpec, WorkloadManifest
 from polyfleet_controller.domain.pod_probes import ProbeTemplate
-from polyfleet_controller.domain.rollout.strategy import Method
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.staging import Staging
 from polyfleet_controller.domain.sync import ImagePin, Pin, Standing
@@ -22,7 +21,7 @@ from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform, RunnablePlatform
 from polyfleet_shared.probes import Probe
 from polyfleet_shared.reasons import Reason
-from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload, UpdateMethod
+from polyfleet_shared.workloads import ContainerSpec, DesiredWorkload, HeldWorkload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,6 @@ class Share:
 ShareKey: TypeAlias = tuple[int, int, bool]
 
 
-_METHODS: Final = {Method.REPLACE: UpdateMethod.REPLACE, Method.START_FIRST: UpdateMethod.START_FIRST}
 _AWAITS_ROLLOUT: Final = Condition(
     reason=Reason.AWAITS_ROLLOUT, message="the workload's first release comes to this device in a later wave"
 )
@@ -232,7 +230,7 @@ def _assign(
         termination_grace_seconds=pod.termination_grace_period_seconds,
         min_ready_seconds=spec.min_ready_seconds,
         progress_deadline_seconds=spec.progress_deadline_seconds,
-        update_method=_METHODS[spec.strategy.method],
+        update_method=spec.strategy.method.on_wire,
         prefetch=following,
         host_network=pod.host_network,
         image_pull_secrets=tuple(item.name for item in pod.image_pull_secrets),
