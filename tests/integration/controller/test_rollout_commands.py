@@ -284,5 +284,5 @@ def test_a_first_release_without_a_strategy_has_no_rollout(
         "",
         "polyfleet: there is no rollout 'default/hello'\n",
     )
-    assert polyfleet("rollout", "list") == (0, "no rollouts\n", "")
+    assert polyfleet("rollout", "list") == (0, "no rollout is in effect\n", "")
     assert release(api, image, "2") != ""

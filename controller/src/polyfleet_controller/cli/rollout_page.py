@@ -36,7 +36,7 @@ from polyfleet_controller.services.rollout_views import (
 def draw_rollout_list(rollouts: Sequence[RolloutView]) -> RenderableType:
     """One line for each rollout; DONE counts the devices that prove the release, of all."""
     if not rollouts:
-        return styled("no rollouts")
+        return styled("no rollout is in effect")
     return make_table(
         ("NAMESPACE", "NAME", "ROLLOUT", "STATUS", "DONE", "FAILED", "RELEASE", "WAITS FOR"),
         (

@@ -87,6 +87,18 @@ def test_waves_come_one_after_the_other_each_when_the_one_before_has_succeeded()
     ]
 
 
+def test_a_platform_of_one_device_has_no_wave_after_its_canarys() -> None:
+    fleet = world(1)
+    fleet.look()
+    hear_all(fleet, seconds=MIN_READY)
+    assert history(fleet) == [
+        "wave 1 of 4 begins",
+        "wave 1 of 4 is done: 1 of 1 succeeded",
+        "succeeded: its earlier waves were all of it",
+        "completed",
+    ]
+
+
 def test_a_device_that_runs_the_target_has_not_succeeded_before_it_was_ready_for_long_enough() -> None:
     fleet = world()
     fleet.look()

@@ -66,7 +66,7 @@ def _advance(rollout: Rollout, crowd: Crowd, tally: Tally, minutes: Minutes) -> 
     share = tally.wave(stratum.wave)
     done = f"wave {stratum.wave} of {len(waves)} is done: {share.succeeded} of {share.total} succeeded"
     if stratum.wave == len(waves):
-        return _succeed(stratum, done, minutes)
+        return _succeed(stratum, done if share.total else "its earlier waves were all of it", minutes)
     if share.total:
         minutes.note(stratum.platform, done)
     return replace(stratum, wave=stratum.wave + 1, wave_began_at=None)
