@@ -61,6 +61,16 @@ def digest_desired(workloads: tuple[DesiredWorkload, ...], held: tuple[HeldWorkl
     return _digest(_content(workloads, held))
 
 
+def write_desired_content(workloads: tuple[DesiredWorkload, ...], held: tuple[HeldWorkload, ...]) -> bytes:
+    """What a document holds apart from its version, as the JSON text that the digest is of."""
+    return dump_json(_content(workloads, held))
+
+
+def digest_desired_content(text: bytes) -> str:
+    """The digest of what `write_desired_content` wrote."""
+    return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
 def read_desired(payload: bytes, *, features: AbstractSet[str]) -> DesiredDocument:
     """Read a desired document for an agent that has `features`.
 
@@ -150,7 +160,7 @@ def _check_digest(content: dict[str, JsonValue], promised: str) -> None:
 
 
 def _digest(content: dict[str, JsonValue]) -> str:
-    return "sha256:" + hashlib.sha256(dump_json(content)).hexdigest()
+    return digest_desired_content(dump_json(content))
 
 
 def _problem(path: str, message: str) -> DecodeError:

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from polyfleet_controller.domain.observation import MAX_COUNTER
 from polyfleet_controller.domain.placement import Assigned, Decision, Held
-from polyfleet_shared.desired import digest_desired, write_desired
+from polyfleet_shared.desired import (
+    digest_desired,
+    digest_desired_content,
+    write_desired,
+    write_desired_content,
+)
+from polyfleet_shared.topics import DELIVERY, Channel
 from polyfleet_shared.wire import OversizedMessageError
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
+
+# More than a document's version takes of it.
+_VERSION_ROOM: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,26 @@ def put_decision(content: Content, uid: str, decision: Decision | None) -> Conte
 def render(content: Content, *, epoch: int, generation: int) -> bytes:
     """The payload of a document."""
     return write_desired(epoch=epoch, generation=generation, workloads=content.workloads, held=content.held)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenContent:
+    """A content as JSON text, with what follows from that; `excess` is as `find_excess` has it."""
+
+    text: str
+    digest: str
+    excess: str | None
+
+
+def write_content(content: Content) -> WrittenContent:
+    """Write a content once for its digest, its size and the store."""
+    text = write_desired_content(content.workloads, content.held)
+    is_near = len(text) + _VERSION_ROOM > DELIVERY[Channel.DESIRED].limit
+    return WrittenContent(
+        text=text.decode(),
+        digest=digest_desired_content(text),
+        excess=find_excess(content) if is_near else None,
+    )
 
 
 def find_excess(content: Content) -> str | None:

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from polyfleet_controller.domain.documents import Content, find_excess, put_decision
-from polyfleet_controller.domain.placement import Decision, Workload, make_assignment, place
+from polyfleet_controller.domain.documents import Content, put_decision, write_content
+from polyfleet_controller.domain.placement import Decision, Share, Workload, make_assignment, place
 from polyfleet_controller.domain.scheduling.fleet import Fleet, Member
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.scheduling.selection import Selection, select
 from polyfleet_controller.services.settlement import Change, settle
 from polyfleet_controller.services.stagings import stage
 from polyfleet_controller.store.assignments import delete_assignments, save_assignments
-from polyfleet_controller.store.contents import load_contents, save_contents, sweep_contents
+from polyfleet_controller.store.contents import load_contents, save_written_contents, sweep_contents
 from polyfleet_controller.store.database import Connection
 from polyfleet_controller.store.devices import give_documents, load_devices
 from polyfleet_controller.store.fleet import load_devices_out_of_step, load_members
@@ -34,6 +34,9 @@ class Snapshot:
     members: tuple[Member, ...]
     contents: dict[str, Content]
     fleet: Fleet
+    _selected: dict[str, tuple[Request, datetime, Selection]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(
@@ -58,20 +61,23 @@ class Snapshot:
         )
 
     def select(self, request: Request, *, now: datetime) -> Selection:
-        """Choose a workload's devices; one that is not there yet may be asked for as well."""
+        """Choose a workload's devices; one that is not there yet may be asked for as well.
+
+        To look over the fleet is what costs: the same question again is not asked anew.
+        """
+        known = self._selected.get(request.uid)
+        if known is not None and known[:2] == (request, now):
+            return known[2]
         candidates = (self.fleet.show(member, request.uid, now=now) for member in self.members)
-        return select(request, candidates, now=now)
+        selection = select(request, candidates, now=now)
+        self._selected[request.uid] = (request, now, selection)
+        return selection
 
 
 def take_snapshot(connection: Connection) -> Snapshot:
     """Look at every workload and at every device that may be given work."""
     members = load_members(connection)
     contents = load_contents(connection, {member.content for member in members if member.content is not None})
-    return _look(connection, members, contents)
-
-
-def _look(connection: Connection, members: tuple[Member, ...], contents: dict[str, Content]) -> Snapshot:
-    """Look at every workload, beside devices that were looked at in the same transaction."""
     workloads = {workload.uid: workload for workload in load_placeable(connection)}
     return Snapshot.of(workloads, members, contents)
 
@@ -79,10 +85,11 @@ def _look(connection: Connection, members: tuple[Member, ...], contents: dict[st
 def place_workload(connection: Connection, uid: str, *, now: datetime, seen: Snapshot | None = None) -> bool:
     """Carry a workload's newest state to the devices that are to have it; whether something is to be sent.
 
-    `seen` was taken in the same transaction: no device has changed since, only workloads.
+    `seen` was taken in the same transaction: nothing has changed since but this workload.
     """
-    snapshot = take_snapshot(connection) if seen is None else _look(connection, seen.members, seen.contents)
-    workload = stage(connection, snapshot.workloads[uid], load_rollout_in_effect(connection, uid))
+    snapshot = take_snapshot(connection) if seen is None else seen
+    (newest,) = load_placeable(connection, uid)
+    workload = stage(connection, newest, load_rollout_in_effect(connection, uid))
     selection = snapshot.select(workload.request, now=now)
     changed = _Spreading(connection, snapshot, now).spread(workload, selection.chosen)
     save_placing(connection, uid, missing=selection.missing)
@@ -99,11 +106,15 @@ def withdraw_workload(connection: Connection, uid: str, *, now: datetime) -> boo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
-    """What a device's document holds from now on; `excess` says why no document can hold it."""
+    """What a device's document holds from now on; `excess` says why no document can hold it.
+
+    `text` is of a content that is new.
+    """
 
     content: Content
     digest: str
     excess: str | None
+    text: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,6 +133,7 @@ class _Spreading:
         self._snapshot = snapshot
         self._now = now
         self._decisions: dict[tuple[object, ...], tuple[Decision | None, _Given]] = {}
+        self._placed: dict[tuple[object, ...], Decision | None] = {}
 
     def spread(self, workload: Workload, chosen: frozenset[str]) -> bool:
         """Give it to those that are chosen, take it from all others; whether something is to be sent now."""
@@ -150,20 +162,31 @@ class _Spreading:
         share = workload.find_share(member.name, member.platforms) if chosen else None
         key = (content,) if share is None else (content, member.platform_set, share.key)
         if key not in self._decisions:
-            decision = None if share is None else place(workload, member.platforms, share)
+            decision = None if share is None else self._place(workload, member, share)
             self._decisions[key] = (decision, self._give(content, workload.uid, decision))
         return self._decisions[key]
+
+    def _place(self, workload: Workload, member: Member, share: Share) -> Decision | None:
+        """Whatever else devices run, those of the same platforms and share have the same of the workload."""
+        key = (member.platform_set, share.key)
+        if key not in self._placed:
+            self._placed[key] = place(workload, member.platforms, share)
+        return self._placed[key]
 
     def _give(self, digest: str, uid: str, decision: Decision | None) -> _Given:
         """A content that stays as it is was measured before: most stay."""
         old = self._snapshot.contents[digest]
         new = put_decision(old, uid, decision)
         if new == old:
-            return _Given(content=old, digest=digest, excess=None)
-        return _Given(content=new, digest=new.digest, excess=find_excess(new))
+            return _Given(content=old, digest=digest, excess=None, text="")
+        written = write_content(new)
+        return _Given(content=new, digest=written.digest, excess=written.excess, text=written.text)
 
     def _write(self, uid: str, moves: _Moves) -> None:
-        save_contents(self._connection, {given.digest: given.content for _, _, given in moves.given})
+        save_written_contents(
+            self._connection,
+            {given.digest: (given.content, given.text) for _, _, given in moves.given},
+        )
         save_assignments(
             self._connection,
             [

@@ -6,14 +6,13 @@ from typing import Final, cast
 
 from sqlalchemy import Connection, delete, select
 
-from polyfleet_controller.domain.documents import Content
+from polyfleet_controller.domain.documents import Content, write_content
 from polyfleet_controller.store.statements import insert_missing
 from polyfleet_controller.store.tables import CONTENT, DEVICE, PLATFORM_SET
 from polyfleet_controller.store.values import (
     name_platforms,
     read_json,
     read_platforms,
-    write_json,
     write_platforms,
 )
 from polyfleet_shared.codec import decode
@@ -21,8 +20,8 @@ from polyfleet_shared.json_text import JsonValue, dump_json
 from polyfleet_shared.platforms import RunnablePlatform
 from polyfleet_shared.workloads import DesiredWorkload, HeldWorkload
 
-# Contents that were read, by digest: what a digest names never changes. They share their workloads, so that
-# one takes little more than a reference to each.
+# Contents that were read or written, by digest: what that names never changes. They share their workloads,
+# so that one takes little more than a reference to each.
 _KNOWN: Final[dict[str, Content]] = {}
 _MAX_KNOWN: Final = 8192
 
@@ -34,16 +33,29 @@ def load_contents(connection: Connection, digests: Iterable[str]) -> dict[str, C
     unknown = list(wanted - known.keys())
     found = connection.execute(select(CONTENT).where(CONTENT.c.digest.in_(unknown))) if unknown else ()
     read = {row.digest: _read_content(row.body) for row in found}
-    if len(_KNOWN) + len(read) > _MAX_KNOWN:
-        _KNOWN.clear()
-    _KNOWN.update(read)
+    _remember(read)
     return {**known, **read}
+
+
+def _remember(contents: Mapping[str, Content]) -> None:
+    """Whatever becomes of the transaction: a digest names the same for ever."""
+    if len(_KNOWN) + len(contents) > _MAX_KNOWN:
+        _KNOWN.clear()
+    _KNOWN.update(contents)
 
 
 def save_contents(connection: Connection, contents: Mapping[str, Content]) -> None:
     """Keep contents under their digests."""
-    rows = [{"digest": digest, "body": write_json(content)} for digest, content in contents.items()]
+    save_written_contents(
+        connection, {digest: (content, write_content(content).text) for digest, content in contents.items()}
+    )
+
+
+def save_written_contents(connection: Connection, contents: Mapping[str, tuple[Content, str]]) -> None:
+    """The same for contents that were written as text already."""
+    rows = [{"digest": digest, "body": text} for digest, (_, text) in contents.items()]
     insert_missing(connection, CONTENT, rows)
+    _remember({digest: content for digest, (content, _) in contents.items()})
 
 
 def sweep_contents(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.coverage import Coverage, cover
+from polyfleet_controller.domain.coverage import Coverage
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.requests import Replicas, Request, WhenUnsatisfiable
 from polyfleet_controller.domain.taints import Effect, find_untolerated
@@ -95,7 +95,7 @@ def _check_platform(request: Request, candidate: Candidate, _now: datetime) -> s
     decides = request.excludes or isinstance(request.extent, Replicas)
     if not request.images or not decides:
         return None
-    found = cover(candidate.platforms, request.images)
+    found = request.cover(candidate.platforms)
     return None if isinstance(found, Coverage) else str(found)
 
 
@@ -114,15 +114,17 @@ def _check_ports(request: Request, candidate: Candidate, _now: datetime) -> str 
 
 
 def _check_memory(request: Request, candidate: Candidate, _now: datetime) -> str | None:
-    needed, free = request.resources.memory, candidate.free.memory
-    if needed <= free:
+    needed = request.resources.memory
+    if not needed or needed <= (free := candidate.free.memory):
         return None
     return f"needs {_show_memory(needed)} of memory, {_show_memory(free)} free"
 
 
 def _check_cpu(request: Request, candidate: Candidate, _now: datetime) -> str | None:
-    needed, free = request.resources.cpu, candidate.free.cpu
-    return None if needed <= free else f"needs {_show_cpu(needed)}, {_show_cpu(free)} free"
+    needed = request.resources.cpu
+    if not needed or needed <= (free := candidate.free.cpu):
+        return None
+    return f"needs {_show_cpu(needed)}, {_show_cpu(free)} free"
 
 
 def _show_memory(size: int) -> str:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from polyfleet_controller.domain.coverage import Cover, cover
 from polyfleet_controller.domain.images import NamedImage
 from polyfleet_controller.domain.requirements import Requirement, find_unmet
 from polyfleet_controller.domain.scheduling.candidates import NO_RESOURCES, HostPort, Resources
 from polyfleet_controller.domain.taints import Effect, Taint, Toleration
+from polyfleet_shared.platforms import RunnablePlatform
 
 # A device out of reach counts as having this taint, as a node does in Kubernetes.
 UNREACHABLE: Final = "node.kubernetes.io/unreachable"
@@ -97,6 +99,16 @@ class Request:
     spreads: tuple[Spread, ...] = ()
     images: tuple[NamedImage, ...] = ()
     excludes: bool = False
+    _covers: dict[tuple[RunnablePlatform, ...], Cover] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def cover(self, platforms: tuple[RunnablePlatform, ...]) -> Cover:
+        """What a device with this list of platforms gets of the images; worked out once for each list."""
+        found = self._covers.get(platforms)
+        if found is None:
+            found = self._covers[platforms] = cover(platforms, self.images)
+        return found
 
     @property
     def takes_room(self) -> bool:

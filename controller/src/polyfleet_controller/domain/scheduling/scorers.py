@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from polyfleet_controller.domain.coverage import find_coverage, sum_children
+from polyfleet_controller.domain.coverage import Coverage, sum_children
 from polyfleet_controller.domain.scheduling.candidates import Candidate
 from polyfleet_controller.domain.scheduling.requests import Request
 from polyfleet_controller.domain.taints import Effect, find_untolerated
@@ -51,8 +51,8 @@ def score_parts(request: Request, candidate: Candidate, *, now: datetime) -> dic
 
 
 def _score_fit(request: Request, candidate: Candidate, _now: datetime) -> float:
-    found = find_coverage(candidate.platforms, request.images) if request.images else None
-    return 0.0 if found is None else _FITS[found.fit]
+    found = request.cover(candidate.platforms) if request.images else None
+    return _FITS[found.fit] if isinstance(found, Coverage) else 0.0
 
 
 def _score_taints(request: Request, candidate: Candidate, now: datetime) -> float:
@@ -70,9 +70,9 @@ def _score_preferences(request: Request, candidate: Candidate, _now: datetime) -
 
 def _score_layers(request: Request, candidate: Candidate, _now: datetime) -> float:
     """The share of the bytes that need not be pulled."""
-    found = find_coverage(candidate.platforms, request.images)
-    size = 0 if found is None else sum_children(found.children)
-    if found is None or not size:
+    found = request.cover(candidate.platforms)
+    size = sum_children(found.children) if isinstance(found, Coverage) else 0
+    if not isinstance(found, Coverage) or not size:
         return 0.0
     children = {child.child: child for child in found.children}.values()
     layers = (layer for child in children for layer in child.layers)
