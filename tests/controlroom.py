@@ -19,6 +19,7 @@ from polyfleet_controller.services.outbox import Outbox, OutboxMessage
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.ports import RegistryFailure
 from polyfleet_controller.services.preflight import Preflights
+from polyfleet_controller.services.release_history import ReleaseHistory
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rescheduling import Rescheduling
 from polyfleet_controller.services.rollouts import Rollouts
@@ -140,6 +141,7 @@ class ControlRoom:
         self.workloads = Workloads(database, self.shelf, self._wake)
         self.rescheduling = Rescheduling(database, self._wake)
         self.rollouts = Rollouts(database, self._wake)
+        self.release_history = ReleaseHistory(database, self._wake)
         self.placement_reasons = PlacementReasons(database)
 
     def _wake(self) -> None:

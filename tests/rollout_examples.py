@@ -14,11 +14,11 @@ from polyfleet_controller.services.rollout_views import (
     StratumView,
     TallyView,
 )
-from polyfleet_controller.services.views import PlatformCount, ReleaseCount
+from polyfleet_controller.services.views import PlatformCount, ReleaseCount, ReleaseDetail, ReleaseStatus
 from polyfleet_shared.messages import Condition
 from polyfleet_shared.platforms import Platform
 from polyfleet_shared.reasons import Reason
-from view_examples import AMD, PLACEMENTS, WORKLOAD, WORKLOAD_DETAIL, ago
+from view_examples import AMD, PLACEMENTS, RELEASE, WORKLOAD, WORKLOAD_DETAIL, ago
 
 RISCV: Final = Platform.parse("linux/riscv64")
 NOBODY: Final = TallyView(
@@ -141,4 +141,19 @@ ROLLING_DETAIL: Final = replace(
         replace(PLACEMENTS[0], device="edge-4", release="hello-1"),
         replace(PLACEMENTS[2], device="edge-5", release="hello-1"),
     ),
+)
+
+OLD_RELEASE: Final = replace(
+    RELEASE,
+    release="hello-1",
+    revision=1,
+    created_at=ago(days=3),
+    created_by="",
+    status=ReleaseStatus.ROLLED_OUT,
+)
+RELEASE_DETAIL: Final = ReleaseDetail(
+    release=replace(RELEASE, status=ReleaseStatus.ROLLING_OUT),
+    manifest='{"kind": "Workload", "spec": {"replicas": 3, "image": "hello:2"}}',
+    previous="hello-1",
+    previous_manifest='{"kind": "Workload", "spec": {"replicas": 3, "image": "hello:1"}}',
 )

@@ -337,6 +337,7 @@ RELEASE: Final = ReleaseView(
         Child(platform=AMD, child=digest("1"), config=digest("2"), size=12_345_678),
         Child(platform=ARM, child=digest("a"), config=digest("9"), size=11_345_678),
     ),
+    created_by="ada@laptop",
 )
 WORKLOAD: Final = WorkloadView(
     uid="u1",

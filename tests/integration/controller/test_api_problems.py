@@ -365,6 +365,7 @@ def test_a_failure_of_ours_tells_the_client_nothing_of_our_insides(backend: Back
             workloads=services.workloads,
             releases=services.releases,
             rollouts=services.rollouts,
+            release_history=services.release_history,
             preflights=services.preflights,
             placement_reasons=services.placement_reasons,
             health=BrokenHealth(),

@@ -84,6 +84,8 @@ OPERATIONS = (
     ("GET", "/v1/workloads"),
     ("GET", WORKLOAD),
     ("GET", f"{WORKLOAD}/releases"),
+    ("GET", f"{WORKLOAD}/releases/{{revision}}"),
+    ("POST", f"{WORKLOAD}/releases/{{revision}}/restore"),
     ("GET", "/v1/rollouts"),
     ("GET", f"{WORKLOAD}/rollouts"),
     ("GET", f"{WORKLOAD}/rollouts/{{number}}"),
@@ -98,6 +100,7 @@ OPERATIONS = (
 )
 EXISTING: dict[str, dict[str, Any]] = {
     DEVICE: {"name": "edge-1"},
+    f"{WORKLOAD}/releases/": {"namespace": "default", "name": "hello", "revision": "1"},
     f"{WORKLOAD}/rollouts/": {"namespace": "default", "name": "hello", "number": "1"},
     f"{WORKLOAD}/why/": {"namespace": "default", "name": "hello", "device": "edge-1"},
     WORKLOAD: {"namespace": "default", "name": "hello"},

@@ -286,3 +286,45 @@ def test_a_first_release_without_a_strategy_has_no_rollout(
     )
     assert polyfleet("rollout", "list") == (0, "no rollout is in effect\n", "")
     assert release(api, image, "2") != ""
+
+
+def test_a_release_is_undone_from_the_history(
+    api: Api, polyfleet: Polyfleet, updating: tuple[FakeDevice, ...]
+) -> None:
+    newest, before = releases(api)
+    code, text, _ = polyfleet("rollout", "history", "hello", COLUMNS="200")
+    lines = [line.split() for line in text.splitlines()[1:]]
+    assert (code, [line[:3] for line in lines]) == (0, [["2", newest, "rolling"], ["1", before, "rolled"]])
+    text = polyfleet("rollout", "history", "hello", "--revision", "2")[1]
+    assert (
+        f"Changes since {before}" in text,
+        "-          value: '1'" in text,
+        "+          value: '2'" in text,
+    ) == (
+        True,
+        True,
+        True,
+    )
+    code, text, errors = polyfleet("rollout", "undo", "hello", POLYFLEET_OPERATOR="eve@desk")
+    restored = releases(api)[0]
+    assert (code, text.splitlines()[-1], errors) == (
+        0,
+        f"revision 1 is restored as release {restored}",
+        "",
+    )
+    bring_on(api, *updating)
+    again = polyfleet("rollout", "undo", "hello", "--to-revision", "1")[1]
+    assert again.splitlines()[-1] == (
+        f"revision 1 is what release {restored} is already: nothing was changed"
+    )
+    shown = api.ask("GET", f"{HELLO}/releases").json()["items"]
+    assert [(item["revision"], item["createdBy"], item["status"]) for item in shown[1:]] == [
+        (2, "ada@laptop", "superseded"),
+        (1, "operator", "rolled_out"),
+    ]
+    assert shown[0]["createdBy"] == "eve@desk"
+    assert polyfleet("rollout", "undo", "hello", "--to-revision", "9") == (
+        1,
+        "",
+        "polyfleet: there is no release 'default/hello 9'\n",
+    )

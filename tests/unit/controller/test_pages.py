@@ -21,6 +21,7 @@ from polyfleet_controller.cli.image_check_page import (
 )
 from polyfleet_controller.cli.image_page import draw_details, draw_inspection
 from polyfleet_controller.cli.output import render
+from polyfleet_controller.cli.rollout_history import draw_history, draw_release_detail
 from polyfleet_controller.cli.rollout_page import draw_rollout, draw_rollout_list
 from polyfleet_controller.cli.rollout_watch import draw_board
 from polyfleet_controller.cli.why_page import draw_device_reason, draw_why
@@ -28,7 +29,15 @@ from polyfleet_controller.cli.workload_page import draw_releases, draw_workload,
 from polyfleet_controller.services.image_views import OnUncovered
 from polyfleet_shared.messages import PlatformSource
 from polyfleet_shared.platforms import Fit, Platform, RunnablePlatform
-from rollout_examples import ENDED, ROLLING, ROLLING_DETAIL, ROLLOUT, ROLLOUT_DETAIL
+from rollout_examples import (
+    ENDED,
+    OLD_RELEASE,
+    RELEASE_DETAIL,
+    ROLLING,
+    ROLLING_DETAIL,
+    ROLLOUT,
+    ROLLOUT_DETAIL,
+)
 from view_examples import (
     APPLIED,
     CHECK,
@@ -82,6 +91,12 @@ PAGES: Final[dict[str, RenderableType]] = {
     "rollout_list_empty": draw_rollout_list(()),
     "rollout_show": draw_rollout(ROLLOUT_DETAIL, NOW),
     "rollout_show_ended": draw_rollout(replace(ROLLOUT_DETAIL, rollout=ENDED), NOW),
+    "rollout_history": draw_history((RELEASE_DETAIL.release, OLD_RELEASE), NOW),
+    "rollout_history_empty": draw_history((), NOW),
+    "rollout_history_revision": draw_release_detail(RELEASE_DETAIL, NOW),
+    "rollout_history_same": draw_release_detail(
+        replace(RELEASE_DETAIL, previous_manifest=RELEASE_DETAIL.manifest), NOW
+    ),
     "rollout_watch": draw_board(ROLLOUT),
     "workload_releases": draw_releases((RELEASE, RELEASE), NOW),
     "workload_releases_empty": draw_releases((), NOW),

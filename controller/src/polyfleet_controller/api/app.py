@@ -25,7 +25,7 @@ from polyfleet_controller.api.routes import Clock, Services, Surroundings
 from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.api.status import make_status_router
 from polyfleet_controller.api.workload_schema import SCHEMA_PATH, describe_workload
-from polyfleet_controller.api.workloads import make_workload_router
+from polyfleet_controller.api.workloads import make_release_router, make_workload_router
 from polyfleet_shared.json_text import dump_json
 
 # A request is a short query: more threads than cores only take turns at one store (design: traps).
@@ -51,6 +51,7 @@ def create_app(services: Services, *, clock: Clock = _now) -> FastAPI:
         make_device_router,
         make_device_marks_router,
         make_workload_router,
+        make_release_router,
         make_dry_run_router,
         make_rollout_router,
         make_steering_router,

@@ -14,6 +14,7 @@ from polyfleet_controller.services.health import HealthSource
 from polyfleet_controller.services.marks import Marks
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.preflight import Preflights
+from polyfleet_controller.services.release_history import ReleaseHistory
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rollouts import Rollouts
 from polyfleet_controller.services.workloads import Workloads
@@ -33,6 +34,7 @@ class Services:
     workloads: Workloads
     releases: Releases
     rollouts: Rollouts
+    release_history: ReleaseHistory
     preflights: Preflights
     placement_reasons: PlacementReasons
     health: HealthSource

@@ -15,7 +15,7 @@ from polyfleet_controller.api.problems import ProblemCode
 from polyfleet_controller.api.queries import ApplyQuery, DeleteQuery, NoQuery, PageQuery
 from polyfleet_controller.api.refusals import explain_refusal
 from polyfleet_controller.api.requests import parse_body, query_reader, read_body
-from polyfleet_controller.api.routes import NameInPath, Surroundings
+from polyfleet_controller.api.routes import NameInPath, NumberInPath, Surroundings
 from polyfleet_controller.api.schema import Schema
 from polyfleet_controller.domain.kubernetes.kinds import KINDS
 from polyfleet_controller.domain.manifest import DEFAULT_NAMESPACE, KIND, WorkloadManifest
@@ -25,6 +25,7 @@ from polyfleet_controller.services.views import (
     Change,
     DryRun,
     Page,
+    ReleaseDetail,
     ReleaseView,
     WorkloadDetail,
     WorkloadView,
@@ -33,6 +34,7 @@ from polyfleet_controller.services.workloads import Workloads
 from polyfleet_shared.json_text import DecodeError, JsonValue, Problem
 
 _NOT_FOUND = (ProblemCode.WORKLOAD_NOT_FOUND,)
+_NO_RELEASE = (*_NOT_FOUND, ProblemCode.RELEASE_NOT_FOUND)
 _REFUSED_BODY = (
     ProblemCode.INVALID_JSON,
     ProblemCode.BODY_TOO_LARGE,
@@ -60,9 +62,9 @@ _APPLYING_THREADS = 2
 
 
 def make_workload_router(around: Surroundings) -> APIRouter:
-    """The routes of workloads and their releases."""
+    """The routes of workloads."""
     router = APIRouter(prefix="/v1/workloads", tags=["workloads"])
-    workloads, releases = around.services.workloads, around.services.releases
+    workloads = around.services.workloads
     reasons = around.services.placement_reasons
     operation, clock = around.contract.operation, around.clock
     applying = CapacityLimiter(_APPLYING_THREADS)
@@ -148,6 +150,15 @@ def make_workload_router(around: Surroundings) -> APIRouter:
     def explain_device(namespace: NameInPath, name: NameInPath, device: NameInPath) -> Response:
         return answer_view(reasons.explain_device(namespace, name, device, now=clock()))
 
+    return router
+
+
+def make_release_router(around: Surroundings) -> APIRouter:
+    """The routes of a workload's releases."""
+    router = APIRouter(prefix="/v1/workloads", tags=["workloads"])
+    releases, history = around.services.releases, around.services.release_history
+    operation, clock = around.contract.operation, around.clock
+
     @router.get(
         "/{namespace}/{name}/releases",
         summary="List a workload's releases, newest first",
@@ -159,6 +170,29 @@ def make_workload_router(around: Surroundings) -> APIRouter:
         query: Annotated[PageQuery, Depends(query_reader(PageQuery))],
     ) -> Response:
         return answer_view(releases.list(namespace, name, query.page))
+
+    @router.get(
+        "/{namespace}/{name}/releases/{revision}",
+        summary="Show a release, with its manifest and the one before",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(answers={HTTPStatus.OK: ReleaseDetail}, problems=_NO_RELEASE),
+    )
+    def show_release(namespace: NameInPath, name: NameInPath, revision: NumberInPath) -> Response:
+        return answer_view(history.show(namespace, name, int(revision)))
+
+    @router.post(
+        "/{namespace}/{name}/releases/{revision}/restore",
+        summary="Make an earlier release the newest, with its images of then; no registry is asked",
+        dependencies=[Depends(query_reader(NoQuery))],
+        **operation(answers={HTTPStatus.OK: Applied}, by_operator=True, problems=_NO_RELEASE),
+    )
+    def restore_release(
+        namespace: NameInPath,
+        name: NameInPath,
+        revision: NumberInPath,
+        by: Annotated[str, Depends(read_operator)],
+    ) -> Response:
+        return answer_view(history.restore(namespace, name, int(revision), by=by, now=clock()))
 
     return router
 

@@ -7,6 +7,7 @@ import typer
 from polyfleet_controller.cli.client import Client
 from polyfleet_controller.cli.failures import CommandError, ExitCode
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
+from polyfleet_controller.cli.rollout_history import show_history, undo
 from polyfleet_controller.cli.rollout_page import draw_rollout, draw_rollout_list
 from polyfleet_controller.cli.rollout_reading import read_rollout
 from polyfleet_controller.cli.rollout_watch import draw_board, watch_rollout
@@ -39,6 +40,7 @@ app: Final = typer.Typer(
             ("polyfleet rollout show hello", "how far it is, what it waits for, what failed"),
             ("polyfleet rollout pause hello", "nothing moves until `resume`"),
             ("polyfleet rollout rollback hello", "give all devices back what they had"),
+            ("polyfleet rollout undo hello --to-revision 3", "go back to any earlier release"),
         ),
         "The history keeps who asked: user@host, or what POLYFLEET_OPERATOR says. That is a claim: until "
         "there are tokens, nothing proves it.",
@@ -258,6 +260,31 @@ def retry(
 ) -> None:
     with connect(ctx) as client:
         _steer(client, (namespace, name), "retry", {"number": number, **_choose(platform)}, output)
+
+
+app.command(
+    "history",
+    help=teach(
+        "List a workload's releases, newest first: who cut them, when, and what has become of them.",
+        (
+            ("polyfleet rollout history hello", ""),
+            ("polyfleet rollout history hello --revision 3", "what the third changed, as a diff"),
+        ),
+    ),
+)(show_history)
+
+
+app.command(
+    "undo",
+    help=teach(
+        "Go back to an earlier release: its manifest, with the images that it named then.",
+        (
+            ("polyfleet rollout undo hello", "to the last one before the newest that all devices had"),
+            ("polyfleet rollout undo hello --to-revision 3", "to any"),
+        ),
+        "It becomes a new release, and comes to devices by an ordinary rollout. No registry is asked.",
+    ),
+)(undo)
 
 
 def _choose(platforms: list[str] | None) -> dict[str, JsonValue]:

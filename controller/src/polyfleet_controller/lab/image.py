@@ -48,8 +48,9 @@ class ImageRecipe:
     The server answers with `version`. With `exit_code` it ends at once instead. `padding` bytes that do not
     compress make a pull take its time.
 
-    Images that fail: `program` is another of the lab's sources, without `static` it needs a loader that the
-    image lacks, and where `lies` has a platform, its child holds the program of the platform named there.
+    Images that fail: `program` is another of the lab's sources, as `programs` may name for single platforms,
+    without `static` it needs a loader that the image lacks, and where `lies` has a platform, its child holds
+    the program of the platform named there.
     `files` and symbolic `links` are put beside the program, and `entrypoint` may name one of them.
     """
 
@@ -58,6 +59,7 @@ class ImageRecipe:
     exit_code: int | None = None
     padding: int = 0
     program: str = "httpserver"
+    programs: Mapping[str, str] = field(default_factory=dict)
     static: bool = True
     lies: Mapping[str, str] = field(default_factory=dict)
     entrypoint: Sequence[str] = ("/server",)
@@ -121,10 +123,11 @@ def build_image(recipe: ImageRecipe) -> Image:
     Raises:
         LabError: a compiler is missing or failed.
     """
+    sources = [recipe.programs.get(platform, recipe.program) for platform in recipe.platforms]
     built_for = [recipe.lies.get(platform, platform) for platform in recipe.platforms]
     with ThreadPoolExecutor(thread_name_prefix="lab-compile") as pool:
-        compiled = partial(compile_program, recipe.program, static=recipe.static)
-        programs = list(pool.map(compiled, built_for))
+        compiled = partial(compile_program, static=recipe.static)
+        programs = list(pool.map(compiled, sources, built_for))
     children = [
         assemble_child(recipe, platform=platform, program=program)
         for platform, program in zip(recipe.platforms, programs, strict=True)

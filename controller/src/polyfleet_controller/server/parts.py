@@ -19,6 +19,7 @@ from polyfleet_controller.services.outbox import Outbox
 from polyfleet_controller.services.placement_reasons import PlacementReasons
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.preflight import Preflights
+from polyfleet_controller.services.release_history import ReleaseHistory
 from polyfleet_controller.services.releases import Releases
 from polyfleet_controller.services.rescheduling import Rescheduling
 from polyfleet_controller.services.rollouts import Rollouts
@@ -56,6 +57,7 @@ class Parts:
             workloads=Workloads(database, registry, wake),
             releases=releases,
             rollouts=rollouts,
+            release_history=ReleaseHistory(database, wake),
             placement_reasons=PlacementReasons(database),
             preflights=Preflights(database, registry),
             health=self.monitor,

@@ -58,7 +58,7 @@ def release_workload(
     uid = workload.uid
     prior = load_rollout_in_effect(connection, uid)
     before = [stage(connection, each, prior) for each in load_placeable(connection, uid)]
-    cut_release(connection, workload, images, now)
+    cut_release(connection, workload, images, by=by, now=now)
     (after,) = load_placeable(connection, uid)
     rollout = _plan_rollout(
         connection,

@@ -19,7 +19,12 @@ from polyfleet_shared.json_text import dump_json
 
 
 def cut_release(
-    connection: Connection, workload: StoredWorkload, images: tuple[NamedImage, ...], now: datetime
+    connection: Connection,
+    workload: StoredWorkload,
+    images: tuple[NamedImage, ...],
+    *,
+    by: str,
+    now: datetime,
 ) -> None:
     """Make the images, with the newest manifest, the release in force; devices are placed by the caller."""
     revision = find_last_revision(connection, workload.uid) + 1
@@ -29,7 +34,9 @@ def cut_release(
         manifest=workload.manifest,
         images=images,
     )
-    add_release(connection, StoredRelease(workload=workload.uid, created_at=now, release=release))
+    add_release(
+        connection, StoredRelease(workload=workload.uid, created_at=now, created_by=by, release=release)
+    )
     save_workload(
         connection,
         replace(

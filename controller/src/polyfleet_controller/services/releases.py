@@ -5,13 +5,14 @@ often; meanwhile an older release stays in force, or the devices are told why th
 image that leaves devices uncovered, where the manifest does not say what to do about them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 from polyfleet_controller.domain.images import ImageReference, IndexChild, NamedImage, ResolvedImage
+from polyfleet_controller.domain.release_status import ReleaseStatus, find_release_status
 from polyfleet_controller.services.advancing import BY_ITSELF, release_workload
 from polyfleet_controller.services.errors import NotFoundError
 from polyfleet_controller.services.pages import PageRequest, cut_page
@@ -20,6 +21,7 @@ from polyfleet_controller.services.ports import Registry, RegistryFailure
 from polyfleet_controller.services.preflight import check_workload, describe_uncovered, is_refused
 from polyfleet_controller.services.views import Child, OtherImage, Page, ReleaseView
 from polyfleet_controller.store.database import Connection, Database
+from polyfleet_controller.store.rollouts import load_statuses
 from polyfleet_controller.store.workloads import (
     StoredRelease,
     StoredWorkload,
@@ -94,7 +96,13 @@ class Releases:
             if workload is None:
                 raise NotFoundError("workload", f"{namespace}/{name}")
             rows = list_releases(connection, workload.uid, limit=page.limit + 1, before=before)
-        return cut_page(rows, page, key=lambda row: [row.release.revision], view=view_release)
+            views = {view.revision: view for view in view_releases(connection, workload, rows)}
+        return cut_page(
+            rows,
+            page,
+            key=lambda row: [row.release.revision],
+            view=lambda row: views[row.release.revision],
+        )
 
 
 def look_up(
@@ -116,8 +124,23 @@ def look_up(
         return Condition(reason=failure.reason, message=failure.message)
 
 
-def view_release(stored: StoredRelease) -> ReleaseView:
-    """A release as it is shown."""
+def view_releases(
+    connection: Connection, workload: StoredWorkload, stored: Sequence[StoredRelease]
+) -> tuple[ReleaseView, ...]:
+    """Releases as they are shown, with what has become of them."""
+    statuses = load_statuses(connection, workload.uid, [each.release.revision for each in stored])
+    return tuple(
+        _view_release(
+            each,
+            find_release_status(
+                statuses.get(each.release.revision), is_newest=each.release.revision == workload.revision
+            ),
+        )
+        for each in stored
+    )
+
+
+def _view_release(stored: StoredRelease, status: ReleaseStatus) -> ReleaseView:
     release = stored.release
     first, *others = release.images
     return ReleaseView(
@@ -125,6 +148,8 @@ def view_release(stored: StoredRelease) -> ReleaseView:
         workload=stored.workload,
         revision=release.revision,
         created_at=stored.created_at,
+        created_by=stored.created_by,
+        status=status,
         image=str(first.reference),
         index=first.image.index,
         children=_view_children(first.image.children),

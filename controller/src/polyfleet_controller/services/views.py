@@ -12,6 +12,7 @@ from polyfleet_controller.domain.image_failures import ImageFailure
 from polyfleet_controller.domain.manifest_changes import FieldChange
 from polyfleet_controller.domain.moved_tags import Alarm
 from polyfleet_controller.domain.rehearsal import PlannedPull
+from polyfleet_controller.domain.release_status import ReleaseStatus
 from polyfleet_controller.domain.sync import Standing, Sync
 from polyfleet_controller.domain.taints import Effect, Taint
 from polyfleet_controller.services.image_views import ImageCheck
@@ -49,6 +50,8 @@ __all__ = [
     "PlannedPull",
     "PlatformCount",
     "ReleaseCount",
+    "ReleaseDetail",
+    "ReleaseStatus",
     "ReleaseView",
     "SomeDevices",
     "Standing",
@@ -199,7 +202,8 @@ class OtherImage:
 class ReleaseView:
     """An immutable snapshot of a workload; `image` is the reference it was cut from.
 
-    That is the first container's image; `others` are the further ones.
+    That is the first container's image; `others` are the further ones. `created_by` is empty where that was
+    not kept.
     """
 
     release: str
@@ -210,6 +214,18 @@ class ReleaseView:
     index: str
     children: tuple[Child, ...]
     others: tuple[OtherImage, ...] = ()
+    created_by: str = ""
+    status: ReleaseStatus = ReleaseStatus.CURRENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDetail:
+    """A release with its manifest, as JSON text, and that of the release `previous` before it, if any was."""
+
+    release: ReleaseView
+    manifest: str
+    previous: str | None
+    previous_manifest: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

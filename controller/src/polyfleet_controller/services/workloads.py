@@ -14,7 +14,7 @@ from polyfleet_controller.services.pages import PageRequest, cut_page
 from polyfleet_controller.services.placements import withdraw_workload
 from polyfleet_controller.services.ports import Registry
 from polyfleet_controller.services.preconditions import check_version
-from polyfleet_controller.services.releases import look_up, view_release
+from polyfleet_controller.services.releases import look_up, view_releases
 from polyfleet_controller.services.views import (
     Applied,
     DryRun,
@@ -143,6 +143,7 @@ class Workloads:
             (view,) = view_workloads(connection, [workload])
             release = load_release_in_force(connection, workload)
             children = () if release is None else release.release.children
+            shown = None if release is None else view_releases(connection, workload, [release])[0]
             failures = load_image_failures(connection, {child.child for child in children})
             rows = list_placements(
                 connection, workload.uid, limit=page.limit + 1, after=None if after is None else after[0]
@@ -151,7 +152,7 @@ class Workloads:
         return WorkloadDetail(
             workload=view,
             manifest=write_json(workload.manifest.at_version(workload.resource_version)),
-            release=None if release is None else view_release(release),
+            release=shown,
             placements=placements.items,
             next_cursor=placements.next_cursor,
             failures=failures,

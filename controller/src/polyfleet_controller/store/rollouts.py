@@ -9,7 +9,13 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_,
 from sqlalchemy.engine import Row as ResultRow
 
 from polyfleet_controller.domain.rollout.instructions import Record
-from polyfleet_controller.domain.rollout.states import Member, MemberChanges, MemberState, Rollout
+from polyfleet_controller.domain.rollout.states import (
+    Member,
+    MemberChanges,
+    MemberState,
+    Rollout,
+    RolloutStatus,
+)
 from polyfleet_controller.store.bulk import Values, bulk_upsert
 from polyfleet_controller.store.rollout_tables import ROLLOUT, ROLLOUT_MEMBER, ROLLOUT_RECORD
 from polyfleet_controller.store.statements import upsert
@@ -104,6 +110,18 @@ def list_rollouts(
         query = query.where(ROLLOUT.c.number < before)
     rows = connection.execute(query.order_by(ROLLOUT.c.number.desc()).limit(limit))
     return tuple(_read_rollout(body) for body in rows.scalars())
+
+
+def load_statuses(
+    connection: Connection, workload: str, revisions: Collection[int]
+) -> dict[int, RolloutStatus]:
+    """What has become of the rollouts to these releases of a workload, where there were any."""
+    query = (
+        select(ROLLOUT.c.revision, ROLLOUT.c.status)
+        .where(ROLLOUT.c.workload == workload, ROLLOUT.c.revision.in_(list(revisions)))
+        .order_by(ROLLOUT.c.number)
+    )
+    return {row.revision: RolloutStatus(row.status) for row in connection.execute(query)}
 
 
 def find_last_number(connection: Connection, workload: str) -> int:

@@ -253,6 +253,7 @@ class _Release(SQLModel, table=True):
     created_at: datetime = moment()
     resolved: str
     manifest: str
+    created_by: str = Field(sa_column_kwargs={"server_default": text("''")})
 
 
 # Few are: the index costs the others nothing.

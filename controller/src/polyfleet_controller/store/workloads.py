@@ -50,10 +50,11 @@ class StoredWorkload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRelease:
-    """A release of a workload."""
+    """A release of a workload; `created_by` is empty where that was not kept."""
 
     workload: str
     created_at: datetime
+    created_by: str
     release: Release
 
 
@@ -142,6 +143,7 @@ def add_release(connection: Connection, release: StoredRelease) -> None:
         "created_at": release.created_at,
         "resolved": write_json(_Resolved(images=release.release.images)),
         "manifest": write_json(release.release.manifest),
+        "created_by": release.created_by,
     }
     connection.execute(insert(RELEASE), [row])
 
@@ -265,6 +267,7 @@ def _read_release(row: ResultRow[Any]) -> StoredRelease:
     return StoredRelease(
         workload=row.workload,
         created_at=row.created_at,
+        created_by=row.created_by,
         release=Release(
             release=row.release,
             revision=row.revision,

@@ -73,6 +73,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("workload", "number", "seq", name="pk_rollout_record"),
     )
+    with op.batch_alter_table("release", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("created_by", text(), server_default=sa.text("''"), nullable=False))
     with op.batch_alter_table("inventory", schema=None) as batch_op:
         batch_op.add_column(sa.Column("time_zone", text(), server_default=sa.text("''"), nullable=False))
     with op.batch_alter_table("assignment", schema=None) as batch_op:
@@ -91,6 +93,8 @@ def downgrade() -> None:
             batch_op.drop_column(name)
     with op.batch_alter_table("inventory", schema=None) as batch_op:
         batch_op.drop_column("time_zone")
+    with op.batch_alter_table("release", schema=None) as batch_op:
+        batch_op.drop_column("created_by")
     op.drop_table("rollout_record")
     op.drop_table("rollout_member")
     op.drop_table("rollout")
