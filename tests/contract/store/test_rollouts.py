@@ -250,6 +250,24 @@ def test_operators_pause_resume_roll_back_and_retry(room: ControlRoom, fleet: di
         steer("default", "hello", Aborted(by="ada"), number=7, now=room.now)
 
 
+def test_a_retry_that_fails_again_is_seen_although_the_device_says_the_same(
+    room: ControlRoom, fleet: dict[str, Voice]
+) -> None:
+    room.receive(*(fleet[name].disconnect() for name in ("amd-1", "amd-2", "arm-0", "arm-1", "arm-2")))
+    room.workloads.apply(with_rollout("2", onFailure="pause"), now=room.now)
+    running = fleet["amd-0"].workloads
+    for attempt in (1, 2):
+        (document,) = room.advance().values()
+        assert document.workloads[0].attempt == attempt
+        fleet["amd-0"].workloads = running
+        refuse(fleet, "amd-0", document)
+        room.receive(fleet["amd-0"].report())
+        assert room.advance() == {}
+        assert strata(room)[0] is StratumStatus.HALTED
+        if attempt == 1:
+            room.rollouts.steer("default", "hello", Retried(by="ada"), now=room.now)
+
+
 def test_a_wave_that_needs_an_approval_waits_for_it(room: ControlRoom, fleet: dict[str, Voice]) -> None:
     room.workloads.apply(with_rollout("2", waves=[1, {"devices": "100%", "approval": True}]), now=room.now)
     room.settle(*fleet.values())

@@ -143,6 +143,7 @@ class Assignment:
     images: tuple[ImagePin, ...] = ()
     held: Condition | None
     standing: Standing
+    attempt: int = 1
     min_ready_seconds: int = 0
     available: bool = False
     prefetch: frozenset[str] = frozenset()
@@ -198,6 +199,7 @@ def make_assignment(decision: Decision, platform: Platform) -> Assignment:
                 images=images,
                 held=None,
                 standing=Standing.PENDING,
+                attempt=workload.attempt,
                 min_ready_seconds=workload.min_ready_seconds,
                 prefetch=frozenset(image.child for image in workload.prefetch),
             )

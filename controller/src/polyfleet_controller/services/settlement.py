@@ -15,7 +15,14 @@ from polyfleet_controller.domain.image_failures import find_failure
 from polyfleet_controller.domain.observation import Lag, begin_epoch, compare, next_version
 from polyfleet_controller.domain.placement import Assignment, Decision, make_assignment
 from polyfleet_controller.domain.scheduling.fleet import Member
-from polyfleet_controller.domain.sync import Sync, has_prefetched, is_available, judge_device, judge_workload
+from polyfleet_controller.domain.sync import (
+    Standing,
+    Sync,
+    has_prefetched,
+    is_available,
+    judge_device,
+    judge_workload,
+)
 from polyfleet_controller.services.stagings import stage_all
 from polyfleet_controller.store.assignments import delete_assignments, load_assignments, save_assignments
 from polyfleet_controller.store.contents import load_platform_sets, save_contents
@@ -225,10 +232,12 @@ class _Settlement:
     ) -> dict[str, Assignments]:
         judged: dict[str, Assignments] = {}
         for name in names:
-            judged[name] = found = _judge_assignments(assignments.get(name, {}), reports.get(name))
             device = self._devices[name]
-            standings = (assignment.standing for assignment in found.values())
             self._lags[name] = lag = self._lag(device)
+            judged[name] = found = _judge_assignments(
+                assignments.get(name, {}), reports.get(name), is_current=lag is Lag.CURRENT
+            )
+            standings = (assignment.standing for assignment in found.values())
             sync = judge_device(lag, standings, impeded=device.impeded)
             if sync is not device.sync:
                 self._devices[name] = replace(device, sync=sync)
@@ -331,13 +340,19 @@ def _assign(device: Device, decisions: Sequence[Decision], before: Assignments) 
     return after
 
 
-def _judge_assignments(assignments: Assignments, report: Reported | None) -> Assignments:
+def _judge_assignments(assignments: Assignments, report: Reported | None, *, is_current: bool) -> Assignments:
     reported = {} if report is None else {item.uid: item for item in report.workloads}
-    return {uid: _judge(assignment, reported.get(uid)) for uid, assignment in assignments.items()}
+    return {
+        uid: _judge(assignment, reported.get(uid), is_current=is_current)
+        for uid, assignment in assignments.items()
+    }
 
 
-def _judge(assignment: Assignment, report: WorkloadReport | None) -> Assignment:
+def _judge(assignment: Assignment, report: WorkloadReport | None, *, is_current: bool) -> Assignment:
+    """How it stands by a report. One of an older document knows nothing of an attempt that is just given."""
     standing = judge_workload(assignment.pin, report)
+    if standing is Standing.FAILING and assignment.standing is Standing.PENDING and not is_current:
+        standing = Standing.PENDING
     available = is_available(standing, report, min_ready_seconds=assignment.min_ready_seconds)
     prefetched = has_prefetched(assignment.prefetch, report)
     known = (assignment.standing, assignment.available, assignment.prefetched)

@@ -153,7 +153,7 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         names,
         *times,
     ) = row[: len(ASSIGNMENT.columns)]
-    min_ready_seconds, available, prefetch, prefetched = times
+    attempt, min_ready_seconds, available, prefetch, prefetched = times
     return Assignment(
         workload=workload,
         platform=read_platform(platform),
@@ -161,6 +161,7 @@ def read_assignment(row: ResultRow[Any]) -> Assignment:
         images=() if child is None else _read_images(image_platform, child, config, names),
         held=None if reason is None else Condition(reason=Reason(reason), message=message),
         standing=Standing(standing),
+        attempt=attempt,
         min_ready_seconds=min_ready_seconds,
         available=available,
         prefetch=frozenset() if prefetch is None else frozenset(prefetch.split(_SEPARATOR)),
@@ -209,6 +210,7 @@ def _row(device: str, assignment: Assignment) -> Row:
         "held_message": None if held is None else held.message,
         "standing": assignment.standing.value,
         "containers": _join_names(images),
+        "attempt": assignment.attempt,
         "min_ready_seconds": assignment.min_ready_seconds,
         "available": assignment.available,
         "prefetch": _SEPARATOR.join(sorted(assignment.prefetch)) or None,

@@ -291,6 +291,7 @@ class _Assignment(SQLModel, table=True):
     held_message: str | None
     standing: str
     containers: str | None
+    attempt: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "1"})
     min_ready_seconds: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     available: bool = Field(sa_column_kwargs={"server_default": false()})
     prefetch: str | None

@@ -78,6 +78,7 @@ def upgrade() -> None:
     with op.batch_alter_table("inventory", schema=None) as batch_op:
         batch_op.add_column(sa.Column("time_zone", text(), server_default=sa.text("''"), nullable=False))
     with op.batch_alter_table("assignment", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("attempt", sa.BigInteger(), server_default="1", nullable=False))
         batch_op.add_column(
             sa.Column("min_ready_seconds", sa.BigInteger(), server_default="0", nullable=False)
         )
@@ -89,7 +90,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the step back."""
     with op.batch_alter_table("assignment", schema=None) as batch_op:
-        for name in ("prefetched", "prefetch", "available", "min_ready_seconds"):
+        for name in ("prefetched", "prefetch", "available", "min_ready_seconds", "attempt"):
             batch_op.drop_column(name)
     with op.batch_alter_table("inventory", schema=None) as batch_op:
         batch_op.drop_column("time_zone")
