@@ -53,7 +53,7 @@ def apply(
     ],
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Wait until every covered device proves that it runs it."),
+        typer.Option("--wait", help="Wait for its rollout: until who is online proves it, or it fails."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change: devices, pulls, manifests.")
