@@ -288,6 +288,23 @@ def test_a_first_release_without_a_strategy_has_no_rollout(
     assert release(api, image, "2") != ""
 
 
+def test_of_a_rollout_that_is_over_the_way_back_is_told(
+    api: Api, polyfleet: Polyfleet, updating: tuple[FakeDevice, ...]
+) -> None:
+    api.ask("POST", f"{ROLLOUT}/approve", {"wave": 2})
+    bring_on(api, *updating)
+    bring_on(api, *updating)
+    assert api.ask("GET", "/v1/rollouts").json() == {"items": []}
+    assert polyfleet("rollout", "rollback", "hello") == (
+        1,
+        "",
+        (
+            "polyfleet: rollout 2 is over, and every device has its release: "
+            "`polyfleet rollout undo hello -n default` goes back to an earlier one\n"
+        ),
+    )
+
+
 def test_a_release_is_undone_from_the_history(
     api: Api, polyfleet: Polyfleet, updating: tuple[FakeDevice, ...]
 ) -> None:

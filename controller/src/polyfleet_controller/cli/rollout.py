@@ -4,12 +4,12 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from polyfleet_controller.cli.client import Client
+from polyfleet_controller.cli.client import Client, RefusedError
 from polyfleet_controller.cli.failures import CommandError, ExitCode
 from polyfleet_controller.cli.output import OutputFormat, OutputOption, show
 from polyfleet_controller.cli.rollout_history import show_history, undo
 from polyfleet_controller.cli.rollout_page import draw_rollout, draw_rollout_list
-from polyfleet_controller.cli.rollout_reading import read_rollout
+from polyfleet_controller.cli.rollout_reading import NOT_FOUND, read_rollout
 from polyfleet_controller.cli.rollout_watch import draw_board, watch_rollout
 from polyfleet_controller.cli.session import connect, name_rollout, utc_now, workload_path
 from polyfleet_controller.cli.teaching import CONTEXT_SETTINGS, teach
@@ -313,7 +313,15 @@ def _steer(
     if wanted["number"] is None:
         seen = read_rollout(client, namespace, name)[1]
         wanted = {**wanted, "number": seen.rollout.number}
-    document = client.post(f"{workload_path(namespace, name)}/rollout/{verb}", wanted)
+    try:
+        document = client.post(f"{workload_path(namespace, name)}/rollout/{verb}", wanted)
+    except RefusedError as error:
+        if error.code != NOT_FOUND:
+            raise
+        raise CommandError(
+            f"rollout {wanted['number']} is over, and every device has its release: "
+            f"`polyfleet rollout undo {name} -n {namespace}` goes back to an earlier one"
+        ) from None
     rollout = client.read(RolloutDetail, document).rollout
     show(
         output,

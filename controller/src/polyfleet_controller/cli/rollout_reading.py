@@ -5,7 +5,7 @@ from polyfleet_controller.cli.session import workload_path
 from polyfleet_controller.services.rollout_views import RolloutDetail
 from polyfleet_shared.json_text import JsonValue
 
-_NOT_FOUND = "rollout_not_found"
+NOT_FOUND = "rollout_not_found"
 
 
 def read_rollout(
@@ -22,6 +22,6 @@ def find_rollout(client: Client, namespace: str, name: str) -> RolloutDetail | N
     try:
         return read_rollout(client, namespace, name)[1]
     except RefusedError as error:
-        if error.code != _NOT_FOUND:
+        if error.code != NOT_FOUND:
             raise
         return None
