@@ -245,7 +245,7 @@ def test_apply_waits_for_the_rollout_and_not_for_who_is_offline(
     finally:
         process.kill()
     told = [line.removeprefix("workload.polyfleet.io/hello: ") for line in errors.splitlines()]
-    assert process.returncode == 0
+    assert process.returncode == 0, errors
     assert {
         f"rollout 3 to {releases(api)[0]}: completed",
         "linux/amd64: succeeded; 2 devices: 2 done",

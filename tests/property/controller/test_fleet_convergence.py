@@ -259,5 +259,5 @@ class Fleet(RuleBasedStateMachine):
         assert sum(told) == meant_in_all
 
 
-Fleet.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
+Fleet.TestCase.settings = settings(max_examples=25, stateful_step_count=40)
 TestFleet = Fleet.TestCase
