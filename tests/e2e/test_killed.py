@@ -53,8 +53,14 @@ def kill_everything(fleet: FleetOfTest, agents: tuple[Agent, ...]) -> None:
 
 @pytest.mark.parametrize(
     "kill",
-    [kill_agents, kill_controller, kill_broker, kill_podman, kill_everything],
-    ids=lambda it: it.__name__,
+    [
+        kill_agents,
+        pytest.param(kill_controller, marks=pytest.mark.slow),
+        pytest.param(kill_broker, marks=pytest.mark.slow),
+        pytest.param(kill_podman, marks=pytest.mark.slow),
+        kill_everything,
+    ],
+    ids=("agents", "controller", "broker", "podman", "everything"),
 )
 @pytest.mark.parametrize(
     "moment",

@@ -31,7 +31,7 @@ def write_manifest(image: PushedImage, *environment: dict[str, str]) -> dict[str
         "metadata": {"name": "hello"},
         "spec": {
             "minReadySeconds": 1,
-            "progressDeadlineSeconds": 15,
+            "progressDeadlineSeconds": 8,
             "template": {"spec": {"containers": [container], "terminationGracePeriodSeconds": 2}},
         },
     }

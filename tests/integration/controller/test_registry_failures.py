@@ -209,7 +209,7 @@ def test_a_registry_that_refuses_to_tell_a_digest_is_not_asked_again(status: int
 
 def test_a_registry_may_send_its_clients_elsewhere(registry: Registry) -> None:
     image = make_index(listed(make_child("linux/amd64")))
-    push(registry, image, "hello")
+    push(registry, image, "elsewhere")
 
     def redirect(head: bytes, send: Callable[[bytes], None], _: threading.Event) -> None:
         path = head.split()[1].decode()
@@ -217,7 +217,7 @@ def test_a_registry_may_send_its_clients_elsewhere(registry: Registry) -> None:
 
     with answering(redirect) as address:
         client = RegistryClient(insecure=frozenset({address}))
-        resolved = client.resolve(ImageReference.parse(f"{address}/hello:1"))
+        resolved = client.resolve(ImageReference.parse(f"{address}/elsewhere:1"))
     assert resolved.children == tuple(map(expected, image.children))
 
 
